@@ -1,0 +1,33 @@
+# The extension, built with PGXS, and the project's entry points.
+#
+#   make            build the extension
+#   make install    install it into the PostgreSQL of PG_CONFIG
+#   make run        build everything and start a private stack under .stack/
+#   make test       run every test
+#   make stop       end what `make run` started, keeping its data
+EXTENSION = extension/muster
+MODULE_big = muster
+DATA_built = extension/muster--1.0.sql
+
+SOURCES = $(sort $(wildcard extension/src/*.cpp extension/src/*/*.cpp))
+OBJS = $(SOURCES:.cpp=.o)
+
+# ereport() jumps over frames, so server code has no exceptions, no RTTI and nothing with a lifetime
+# that the C++ runtime would have to know of.
+PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
+	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-register -MMD
+PG_CPPFLAGS = -I$(CURDIR)/extension/src
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+ISOLATION = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
+EXTRA_CLEAN = extension/muster--1.0.sql $(OBJS:.o=.d)
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+override with_llvm := no
+include $(PGXS)
+
+extension/muster--1.0.sql: $(sort $(wildcard extension/sql/*.sql))
+	{ echo '\echo Use "CREATE EXTENSION muster" to load this file. \quit'; cat $^; } > $@
+
+-include $(OBJS:.o=.d)

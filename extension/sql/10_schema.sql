@@ -1,0 +1,2 @@
+-- The schema of everything that is Muster's own. Users' data are ordinary tables elsewhere.
+CREATE SCHEMA muster;

@@ -1,0 +1,108 @@
+// The configuration of one muster-proxy process: plain values, read once at start.
+//
+// Depends on nothing. `load()` reads proxy.toml, applies the command line's overrides and checks
+// everything that can be checked without a server; the first mistake is reported with its line.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace muster::config {
+
+using std::chrono::milliseconds;
+
+struct Endpoint {
+    std::string host;
+    std::uint16_t port = 0;  // 0: any free port (tests)
+};
+
+struct Http {
+    Endpoint listen{"127.0.0.1", 8002};
+    std::size_t max_connections = 10000;
+    std::size_t max_header_bytes = 16 * 1024;
+    std::size_t max_body_bytes = 8 * 1024 * 1024;
+    milliseconds idle_timeout{60000};     // between requests of a kept-alive connection
+    milliseconds read_timeout{10000};     // from the first byte of a request to its last
+    milliseconds request_timeout{5000};   // from the last byte of a request to its answer
+};
+
+struct Admin {
+    Endpoint listen{"127.0.0.1", 8003};
+};
+
+struct Wire {
+    Endpoint listen{"127.0.0.1", 6433};
+    Endpoint upstream{"127.0.0.1", 6432};
+    std::size_t max_connections = 10000;
+    milliseconds startup_timeout{10000};  // from accept to the startup message
+    milliseconds connect_timeout{5000};   // to the upstream
+};
+
+// The pool of the HTTP door, to pgbouncer.
+struct Database {
+    std::string conninfo;
+    std::size_t pool_size = 10;     // connections per thread
+    std::size_t pool_queue = 1000;  // requests waiting for a connection, per thread
+    milliseconds connect_timeout{2000};
+};
+
+// The relay's own session, straight to PostgreSQL.
+struct Relay {
+    bool enabled = true;
+    std::string conninfo;
+    milliseconds poll_busy{2};
+    milliseconds poll_idle{50};
+    std::string channel = "l01:events";
+    std::string heartbeat_channel = "l01:heartbeat";
+    std::string stream = "l01:events:stream";
+    std::uint64_t stream_length = 100000;  // entries kept, approximately
+};
+
+struct Redis {
+    Endpoint address{"127.0.0.1", 6379};
+    std::string username;
+    std::string password_file;  // empty: no AUTH
+    milliseconds connect_timeout{2000};
+    milliseconds command_timeout{2000};
+};
+
+// One `[[route]]`: an HTTP method and path answered by one SQL function call.
+struct Route {
+    struct Parameter {
+        enum class Type { text, integer, boolean, uuid };
+        Type type = Type::text;
+        std::optional<std::int64_t> min;
+        std::optional<std::int64_t> max;
+        std::vector<std::string> values;  // allowed values; empty: any
+    };
+    std::string name;    // query_name in metrics and logs
+    std::string method;  // "GET"
+    std::string path;    // "/agents/{id}"
+    std::string call;    // "muster.agent_json(id => $id::uuid)"
+    std::map<std::string, Parameter> params;
+    unsigned success = 200;
+    int line = 0;  // of the route in its file, for messages
+};
+
+struct Log {
+    std::string level = "info";
+};
+
+struct Config {
+    std::string file;
+    unsigned threads = 0;  // 0: one per core
+    Http http;
+    Admin admin;
+    Wire wire;
+    Database database;
+    Relay relay;
+    Redis redis;
+    Log log;
+    std::vector<Route> routes;
+};
+
+}  // namespace muster::config
