@@ -70,7 +70,8 @@ Error error_of(const PGresult* result) {
 Error connect_error(const PGconn* connection) {
     std::string text = trimmed(PQerrorMessage(connection));
     std::string sqlstate = "08001";
-    for (std::size_t at = text.find(":  "); at != std::string::npos; at = text.find(":  ", at + 1)) {
+    for (std::size_t at = text.find(":  "); at != std::string::npos;
+         at = text.find(":  ", at + 1)) {
         const std::string_view code = std::string_view(text).substr(at + 3, 5);
         const bool is_code = code.size() == 5 && std::all_of(code.begin(), code.end(), [](char c) {
                                  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
@@ -166,8 +167,10 @@ std::optional<Error> Connection::Impl::send(const char* sql,
                                             std::span<const Parameter> parameters) {
     const std::size_t count = parameters.size();
     if (count > most_parameters)
-        return failure("54000", "a statement has " + std::to_string(count) +
-                                    " parameters, at most 65535 are possible", false);
+        return failure(
+            "54000",
+            "a statement has " + std::to_string(count) + " parameters, at most 65535 are possible",
+            false);
     std::vector<Oid> types(count);
     std::vector<const char*> values(count);
     std::vector<int> lengths(count);
@@ -182,8 +185,8 @@ std::optional<Error> Connection::Impl::send(const char* sql,
             return failure("54000", "parameter " + std::to_string(i + 1) + " is over 1 GB", false);
         // libpq would silently send what stands before it.
         if (!parameter.binary && parameter.value->find('\0') != std::string::npos)
-            return failure("22021", "text parameter " + std::to_string(i + 1) +
-                                        " contains a NUL byte", false);
+            return failure(
+                "22021", "text parameter " + std::to_string(i + 1) + " contains a NUL byte", false);
         values[i] = parameter.value->c_str();
         lengths[i] = static_cast<int>(parameter.value->size());
     }
@@ -213,8 +216,8 @@ void Connection::Impl::give_up() {
 }
 
 // Returns when PQgetResult will not block: a result, the end, or libpq's own error of a lost
-// connection. Both directions are kept moving. When the deadline passes, the server is asked once to
-// cancel and has `cancel_grace` to end the request.
+// connection. Both directions are kept moving. When the deadline passes, the server is asked once
+// to cancel and has `cancel_grace` to end the request.
 Task<Connection::Impl::Wait> Connection::Impl::wait_for_result() {
     for (;;) {
         const int unsent = PQflush(get());
@@ -222,8 +225,8 @@ Task<Connection::Impl::Wait> Connection::Impl::wait_for_result() {
             sync_socket();
             co_return Wait::result;
         }
-        const auto event = unsent > 0 ? co_await socket_->readable_or_writable()
-                                      : co_await socket_->readable();
+        const auto event =
+            unsent > 0 ? co_await socket_->readable_or_writable() : co_await socket_->readable();
         if (event == Socket::Event::failed) {
             give_up();
             co_return Wait::given_up;
@@ -361,9 +364,8 @@ Task<Outcome<Rows>> Connection::query(const char* sql, std::span<const Parameter
         co_return std::move(*refused);
     }
     std::optional<Rows> rows;
-    auto error = co_await impl_->finish(deadline, false, [&rows](ResultHandle result) {
-        rows.emplace(result.release());
-    });
+    auto error = co_await impl_->finish(
+        deadline, false, [&rows](ResultHandle result) { rows.emplace(result.release()); });
     if (error)
         co_return std::move(*error);
     if (!rows)

@@ -51,29 +51,33 @@ std::string default_of(std::string_view keyword) {
     return {};
 }
 
-// The addresses of one name, empty if there are none or the deadline passed.
+// The addresses of one name, empty if there are none or the deadline passed. The system's resolver
+// runs on Asio's own thread and cannot be interrupted, so it is the timer that is awaited: a lookup
+// that is too late ends in nobody's hands.
 Task<std::vector<std::string>> look_up(const std::string& name, TimePoint deadline) {
-    const auto executor = co_await net::this_coro::executor;
-    // The system's resolver runs on Asio's own thread and cannot be interrupted: cancel() abandons it.
-    auto resolver = std::make_shared<TcpResolver>(executor);
-    Timer timer(executor);
-    timer.expires_at(deadline);
-    timer.async_wait([resolver](error_code ec) {
-        if (!ec)
-            resolver->cancel();
-    });
+    struct Lookup {
+        explicit Lookup(const Executor& executor) : resolver(executor), done(executor) {}
+        TcpResolver resolver;
+        Timer done;
+        std::vector<std::string> addresses;
+    };
+    const auto lookup = std::make_shared<Lookup>(co_await net::this_coro::executor);
+    lookup->done.expires_at(deadline);
+    lookup->resolver.async_resolve(
+        name, "", [lookup](error_code, const TcpResolver::results_type& found) {
+            for (const auto& entry : found) {
+                std::string address = entry.endpoint().address().to_string();
+                auto& all = lookup->addresses;
+                if (std::find(all.begin(), all.end(), address) == all.end())
+                    all.push_back(std::move(address));
+            }
+            lookup->done.expires_at(TimePoint::min());
+        });
     error_code ec;
-    const auto found = co_await resolver->async_resolve(name, "", capture(ec));
-    timer.cancel();
-    std::vector<std::string> addresses;
-    if (ec)
-        co_return addresses;
-    for (const auto& entry : found) {
-        std::string address = entry.endpoint().address().to_string();
-        if (std::find(addresses.begin(), addresses.end(), address) == addresses.end())
-            addresses.push_back(std::move(address));
-    }
-    co_return addresses;
+    do
+        co_await lookup->done.async_wait(capture(ec));
+    while (lookup->done.expiry() > Clock::now());
+    co_return std::move(lookup->addresses);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // A libpq connection string taken apart: what to connect to, in which order, with which settings.
 //
 // PQconnectPoll never blocks except to look up a name, and never leaves a host that does not answer
-// for the next one in the list. So names are looked up here, and each address is a target of its own.
+// for the next one in the list. So names are looked up here, and each address is a target of its
+// own.
 #pragma once
 
 #include <string>
@@ -15,8 +16,8 @@ namespace muster::postgres {
 
 struct Error;
 
-// One place to connect to. `address` is an IP literal, or empty for a Unix socket directory in `host`
-// and for libpq's default.
+// One place to connect to. `address` is an IP literal, or empty for a Unix socket directory in
+// `host` and for libpq's default.
 struct Target {
     std::string host;
     std::string address;
@@ -24,7 +25,8 @@ struct Target {
 };
 
 struct Conninfo {
-    std::vector<Target> hosts;  // as written: one per host of the list; `address` only if hostaddr was
+    std::vector<Target>
+        hosts;  // as written: one per host of the list; `address` only if hostaddr was
     std::vector<std::pair<std::string, std::string>> settings;  // all other keywords
 };
 

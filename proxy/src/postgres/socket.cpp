@@ -45,7 +45,8 @@ void Socket::clear_deadline() {
 void Socket::arm(TimePoint at) {
     armed_for_ = at;
     timer_.expires_at(at);
-    // A handler that is already queued can no longer be cancelled: it may find us gone, or re-armed.
+    // A handler that is already queued can no longer be cancelled: it may find us gone, or
+    // re-armed.
     timer_.async_wait([weak = weak_from_this(), turn = ++turn_](error_code) {
         if (auto self = weak.lock(); self && self->turn_ == turn)
             self->on_timer();

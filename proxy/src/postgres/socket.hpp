@@ -1,8 +1,8 @@
 // libpq's socket as a coroutine waits for it: readiness in either direction, under one deadline.
 //
-// libpq owns the descriptor and may close or replace it inside any call. So it is only lent to Asio:
-// watch() before waiting, release() as soon as libpq may have closed it and before anything else on
-// this thread can open a descriptor of the same number.
+// libpq owns the descriptor and may close or replace it inside any call. So it is only lent to
+// Asio: watch() before waiting, release() as soon as libpq may have closed it and before anything
+// else on this thread can open a descriptor of the same number.
 //
 // The timer is armed lazily. A request only notes its deadline; a timer already running for an
 // earlier moment looks at the note when it fires and runs on. A stream of quick requests therefore
