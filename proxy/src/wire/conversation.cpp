@@ -15,9 +15,9 @@ bool Conversation::from_client(char type) {
         case 'Q':  // Query
         case 'F':  // FunctionCall
         case 'S':  // Sync
-            unfinished_ = false;
             if (type == 'S' && copy_in_)
                 return false;
+            unfinished_ = false;
             break;
         case 'c':  // CopyDone
         case 'f':  // CopyFail
@@ -71,6 +71,8 @@ void Conversation::copy_in_begins() {
     const auto from = std::size_t{pending_.starts_with('Q') ? 1u : 0u};
     const auto end = pending_.find('c', from);
     copy_in_ = end == std::string::npos;
+    if (copy_in_ && from == 0)
+        unfinished_ = true;  // the Sync that counts is yet to come
     const auto stop = copy_in_ ? pending_.end() : pending_.begin() + static_cast<long>(end);
     const auto kept = std::remove(pending_.begin() + static_cast<long>(from), stop, 'S');
     pending_.erase(kept, copy_in_ ? pending_.end() : stop + 1);
