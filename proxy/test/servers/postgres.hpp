@@ -15,6 +15,7 @@ class PostgresServer {
     PostgresServer();
 
     unsigned short port() const { return port_; }
+    std::string socket_directory() const { return sandbox_.path().string(); }
     std::string socket_conninfo(const std::string& database = "postgres") const;
     std::string tcp_conninfo(const std::string& user = "postgres") const;
 
