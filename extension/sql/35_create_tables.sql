@@ -311,7 +311,8 @@ BEGIN
             now_statements := now_statements || ARRAY(SELECT muster.data_create_statements(schema, wanted));
         END IF;
     END LOOP;
-    now_statements := now_statements || ARRAY(SELECT muster.data_grant_statements(schema));
+    now_statements := now_statements || ARRAY(SELECT muster.data_publish_statements(schema))
+                                     || ARRAY(SELECT muster.data_grant_statements(schema));
 
     PERFORM muster.data_warn_of_naive_timestamps(schema);
     IF dry_run THEN
