@@ -15,6 +15,8 @@
 #include "metrics/registry.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/version.hpp"
+#include "wire/metrics.hpp"
+#include "wire/server.hpp"
 
 namespace {
 
@@ -43,23 +45,34 @@ Fit check_routes(const config::Config& config) {
     return Fit::yes;
 }
 
+std::vector<net::io_context*> contexts(Runtime& runtime) {
+    std::vector<net::io_context*> all;
+    for (unsigned i = 0; i < runtime.threads(); ++i) {
+        all.push_back(&runtime.context(i));
+    }
+    return all;
+}
+
 int serve(const config::Config& config, bool routes_checked) {
     Runtime runtime(config.threads);
     metrics::Registry registry;
     http::Door door(runtime, config, registry, {}, routes_checked);
     http::Admin admin(runtime, config, registry, door);
+    wire::Server wire(contexts(runtime), config.wire);
+    wire::publish_metrics(registry, wire);
 
-    for (const auto& error : {door.start(), admin.start()}) {
+    for (const auto& error : {door.start(), admin.start(), wire.start()}) {
         if (error) {
             std::cerr << *error << '\n';
             return exit_failed;
         }
     }
-    spdlog::info("ready: http on port {}, admin on port {}, {} threads", door.port(), admin.port(),
-                 runtime.threads());
+    spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
+                 door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
+        wire.stop(Clock::now() + config.shutdown_timeout);
     });
     spdlog::info("stopped");
     return graceful ? 0 : exit_failed;
