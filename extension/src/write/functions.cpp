@@ -91,28 +91,30 @@ Datum create(FunctionCallInfo fcinfo, const Resource& resource) {
 }
 
 // Creates an agent. Its did ends in 32 random bits, which among a hundred thousand agents of one
-// name do meet: the first of three that nobody has is taken.
+// name do meet: a conflict is tried again, and what is left of it then is some other constraint's
+// and an error.
 Datum create_agent(FunctionCallInfo fcinfo) {
     Values values;
     read_body(body_argument(fcinfo, 0), agents.create, Purpose::Create, values);
     connect();
     const NameData schema = data_schema();
-    Statement statement = start_statement(schema);
-    appendStringInfo(&statement.text, "INSERT INTO %s.agents (", statement.schema);
-    append_columns(statement, agents.create, values);
-    appendStringInfoString(&statement.text, ", did) VALUES (");
-    append_parameters(statement, 1);  // the name, which is required, is $1
-    appendStringInfo(
-        &statement.text,
-        ", (SELECT c.did FROM (SELECT 'did:agent:' || $1 || ':' || left(gen_random_uuid()::text, 8)"
-        " AS did FROM (VALUES (1), (2), (3)) v) c"
-        " WHERE NOT EXISTS (SELECT FROM %s.agents a WHERE a.did = c.did) LIMIT 1)) RETURNING %s",
-        statement.schema, agents.item.key);
-
+    constexpr int attempts = 3;
+    bool found = false;
     Datum key{0};
-    bool is_null;
-    const bool found =
-        execute({&agents.create, 0, values.given}, schema, statement, &key, &is_null);
+    for (int attempt = 1; !found && attempt <= attempts; attempt++) {
+        const bool last = attempt == attempts;
+        Statement statement = start_statement(schema);
+        appendStringInfo(&statement.text, "INSERT INTO %s.agents (", statement.schema);
+        append_columns(statement, agents.create, values);
+        appendStringInfoString(&statement.text, ", did) VALUES (");
+        append_parameters(statement, 1);  // the name, which is required, is $1
+        appendStringInfo(
+            &statement.text,
+            ", 'did:agent:' || $1 || ':' || left(gen_random_uuid()::text, 8))%s RETURNING %s",
+            last ? "" : " ON CONFLICT DO NOTHING", agents.item.key);
+        bool is_null;
+        found = execute({&agents.create, last, values.given}, schema, statement, &key, &is_null);
+    }
     return finish_with_item(fcinfo, agents, schema, found, key);
 }
 
