@@ -1,0 +1,203 @@
+// Listening, accepting, and the sweep that enforces the deadlines of slow clients.
+#include "http/server.hpp"
+
+#include <sys/socket.h>
+
+#include <spdlog/spdlog.h>
+
+#include "http/session.hpp"
+#include "runtime/runtime.hpp"
+
+namespace muster::http {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How exactly client deadlines are kept. One timer a thread instead of one a connection.
+constexpr auto sweep_period = 50ms;
+constexpr auto pause_without_descriptors = 100ms;
+
+constexpr std::string_view full =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+    "Content-Length: 116\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    R"({"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many connections; try again in 1 s"})"
+    "\n";
+
+}  // namespace
+
+Result<net::ip::tcp::endpoint, std::string> resolve_listen(const config::Endpoint& endpoint) {
+    net::io_context context;
+    TcpResolver resolver(context.get_executor());
+    error_code ec;
+    const auto found = resolver.resolve(endpoint.host, std::to_string(endpoint.port),
+                                        net::ip::tcp::resolver::passive, ec);
+    if (ec || found.empty()) {
+        return "cannot resolve \"" + endpoint.host + "\": " + ec.message();
+    }
+    return found.begin()->endpoint();
+}
+
+std::optional<std::string> taken(const net::ip::tcp::endpoint& endpoint) {
+    if (endpoint.port() == 0) {
+        return std::nullopt;
+    }
+    net::io_context context;
+    TcpAcceptor probe(context.get_executor());
+    error_code ec;
+    probe.open(endpoint.protocol(), ec);
+    if (!ec) {
+        probe.set_option(net::socket_base::reuse_address(true), ec);
+    }
+    if (!ec) {
+        probe.bind(endpoint, ec);
+    }
+    if (ec) {
+        return "cannot listen on " + endpoint.address().to_string() + ":" +
+               std::to_string(endpoint.port()) + ": " + ec.message();
+    }
+    return std::nullopt;
+}
+
+std::shared_ptr<Server> Server::make(net::io_context& context, const config::Http& config,
+                                     Handler handler,
+                                     std::shared_ptr<std::atomic<std::size_t>> connections) {
+    return std::shared_ptr<Server>(
+        new Server(context, config, std::move(handler), std::move(connections)));
+}
+
+Server::Server(net::io_context& context, const config::Http& config, Handler handler,
+               std::shared_ptr<std::atomic<std::size_t>> connections)
+    : context_(context),
+      config_(config),
+      handler_(std::move(handler)),
+      acceptor_(context.get_executor()),
+      accept_pause_(context.get_executor()),
+      sweep_timer_(context.get_executor()),
+      connections_(std::move(connections)) {}
+
+std::optional<std::string> Server::listen(const net::ip::tcp::endpoint& endpoint) {
+    error_code ec;
+    acceptor_.open(endpoint.protocol(), ec);
+    if (!ec) {
+        acceptor_.set_option(net::socket_base::reuse_address(true), ec);
+    }
+    const int yes = 1;
+    if (!ec &&
+        ::setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0) {
+        ec.assign(errno, boost::system::system_category());
+    }
+    if (!ec) {
+        acceptor_.bind(endpoint, ec);
+    }
+    if (!ec) {
+        acceptor_.listen(net::socket_base::max_listen_connections, ec);
+    }
+    if (ec) {
+        return "cannot listen on " + endpoint.address().to_string() + ":" +
+               std::to_string(endpoint.port()) + ": " + ec.message();
+    }
+    return std::nullopt;
+}
+
+std::uint16_t Server::port() const {
+    error_code ignored;
+    return acceptor_.local_endpoint(ignored).port();
+}
+
+void Server::start() {
+    spawn(context_, "accepting connections", accept_loop());
+}
+
+Task<> Server::accept_loop() {
+    const auto self = shared_from_this();
+    while (!stopping_) {
+        TcpSocket socket(context_.get_executor());
+        error_code ec;
+        co_await acceptor_.async_accept(socket, capture(ec));
+        if (!ec) {
+            admit(std::move(socket));
+        } else if (ec != net::error::operation_aborted && !stopping_) {
+            // Out of descriptors or memory: connections in hand go on, new ones wait.
+            spdlog::warn("cannot accept a connection: {}", ec.message());
+            accept_pause_.expires_after(pause_without_descriptors);
+            error_code ignored;
+            co_await accept_pause_.async_wait(capture(ignored));
+        }
+    }
+}
+
+void Server::admit(TcpSocket socket) {
+    error_code ignored;
+    if (connections_->fetch_add(1) >= config_.max_connections) {
+        connections_->fetch_sub(1);
+        counters_.refused.add();
+        socket.non_blocking(true, ignored);
+        socket.write_some(net::buffer(full), ignored);
+        socket.close(ignored);
+        return;
+    }
+    counters_.accepted.add();
+    socket.set_option(net::ip::tcp::no_delay(true), ignored);
+    spawn(context_, "a connection", Session::run(shared_from_this(), std::move(socket)));
+}
+
+void Server::begin(Session& session) {
+    sessions_.insert(&session);
+    counters_.connections.add(1);
+    if (stopping_) {
+        session.stop(Clock::now());
+    }
+    if (!sweeping_) {
+        sweeping_ = true;
+        spawn(context_, "closing slow connections", sweep_loop());
+    }
+}
+
+void Server::end(Session& session) {
+    sessions_.erase(&session);
+    counters_.connections.add(-1);
+    connections_->fetch_sub(1);
+    if (sessions_.empty()) {
+        sweep_timer_.cancel();
+    }
+}
+
+// Runs as long as there are connections.
+Task<> Server::sweep_loop() {
+    const auto self = shared_from_this();
+    while (!sessions_.empty()) {
+        sweep_timer_.expires_after(sweep_period);
+        error_code ignored;
+        co_await sweep_timer_.async_wait(capture(ignored));
+        const TimePoint now = Clock::now();
+        for (Session* session : sessions_) {
+            session->sweep(now);
+        }
+    }
+    sweeping_ = false;
+}
+
+void Server::stop() {
+    if (stopping_) {
+        return;
+    }
+    stopping_ = true;
+    error_code ec;
+    acceptor_.non_blocking(true, ec);
+    for (std::size_t i = 0; i < config_.max_connections && acceptor_.is_open(); ++i) {
+        TcpSocket socket(context_.get_executor());
+        acceptor_.accept(socket, ec);
+        if (ec) {
+            break;
+        }
+        admit(std::move(socket));
+    }
+    acceptor_.close(ec);
+    accept_pause_.cancel();
+    const TimePoint now = Clock::now();
+    for (Session* session : sessions_) {
+        session->stop(now);
+    }
+}
+
+}  // namespace muster::http
