@@ -13,6 +13,8 @@
 #include "http/door.hpp"
 #include "http/start_check.hpp"
 #include "metrics/registry.hpp"
+#include "redis/connection.hpp"
+#include "relay/relay.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/version.hpp"
 #include "wire/metrics.hpp"
@@ -53,13 +55,31 @@ std::vector<net::io_context*> contexts(Runtime& runtime) {
     return all;
 }
 
+// Whether Redis answers, asked on a connection of its own, so that a question never waits behind the
+// relay's work.
+Task<bool> redis_answers(net::io_context& context, config::Redis redis, TimePoint deadline) {
+    auto connection =
+        co_await redis::Connection::connect(context, std::move(redis), "muster-health", deadline);
+    if (!connection) {
+        co_return false;
+    }
+    const auto reply = co_await connection.value()->command(deadline, "PING");
+    co_return reply.has_value() && reply.value().text() == "PONG";
+}
+
 int serve(const config::Config& config, bool routes_checked) {
     Runtime runtime(config.threads);
     metrics::Registry registry;
-    http::Door door(runtime, config, registry, {}, routes_checked);
+    http::Door door(
+        runtime, config, registry,
+        [&config](net::io_context& context, TimePoint deadline) {
+            return redis_answers(context, config.redis, deadline);
+        },
+        routes_checked);
     http::Admin admin(runtime, config, registry, door);
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
+    relay::Relay relay(runtime.context(0), config.relay, config.redis);
 
     for (const auto& error : {door.start(), admin.start(), wire.start()}) {
         if (error) {
@@ -67,11 +87,15 @@ int serve(const config::Config& config, bool routes_checked) {
             return exit_failed;
         }
     }
+    if (config.relay.enabled) {
+        relay.start();
+    }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
+        relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });
     spdlog::info("stopped");
