@@ -62,13 +62,13 @@ BEGIN
 END
 $$;
 
--- Warns where the default for new sessions would have written naive timestamps in another zone than UTC,
--- in winter or in summer.
+-- Warns of naive timestamps where the session's zone, which is the server's unless it was changed, is not
+-- UTC in winter or in summer.
 CREATE FUNCTION muster.data_warn_of_naive_timestamps(schema_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    zone text := (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'TimeZone');
+    zone text := current_setting('TimeZone');
     naive text;
 BEGIN
     IF timestamptz '2024-01-15 00:00+00' AT TIME ZONE zone = '2024-01-15'
