@@ -55,7 +55,7 @@ std::vector<net::io_context*> contexts(Runtime& runtime) {
     return all;
 }
 
-// Whether Redis answers, asked on a connection of its own, so that a question never waits behind the
+// Whether Redis answers, asked on a connection of its own: the question does not wait behind the
 // relay's work.
 Task<bool> redis_answers(net::io_context& context, config::Redis redis, TimePoint deadline) {
     auto connection =
