@@ -28,6 +28,6 @@ override with_llvm := no
 include $(PGXS)
 
 extension/muster--1.0.sql: $(sort $(wildcard extension/sql/*.sql))
-	{ echo '\echo Use "CREATE EXTENSION muster" to load this file. \quit'; cat $^; } > $@
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION muster" to load this file. \quit'; cat $^; } > $@
 
 -include $(OBJS:.o=.d)

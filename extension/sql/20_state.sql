@@ -29,14 +29,18 @@ CREATE TABLE muster.tick (
     ts      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 -- The first tick lies before every outbox row, so that nothing published before a relay ever ran is lost.
-INSERT INTO muster.tick (snap) VALUES (pg_catalog.pg_current_snapshot());
+-- Not the current snapshot: in that, changes made later in this very transaction may count as visible.
+INSERT INTO muster.tick (snap) VALUES ('3:3:');
 
--- A generation is one history of ticks: another cluster, timeline or database starts a new one.
+-- A generation is one history of ticks: another cluster, timeline or database starts a new one. Its
+-- first entry says `reset` and stands at first_tick; the ticks after that one belong to it.
 CREATE TABLE muster.generation (
     number            bigint PRIMARY KEY CHECK (number > 0),
     system_identifier bigint NOT NULL,
     timeline          text NOT NULL,
     database          oid NOT NULL,
+    first_tick        bigint NOT NULL,
+    reason            text NOT NULL,
     started_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 

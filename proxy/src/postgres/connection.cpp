@@ -105,7 +105,8 @@ class Connection::Impl {
     void unsent() { in_step_ = !lost(); }
     // Refuses a request on a connection that is lost, cut off or busy; takes it otherwise.
     std::optional<Error> begin();
-    // Reads every result of the request up to ReadyForQuery and hands the good ones to `take`.
+    // Reads every result of the request up to ReadyForQuery and hands the good ones to `take`,
+    // which returns a RowSink to flush before the next one, or null.
     template <class Take>
     Task<std::optional<Error>> finish(TimePoint deadline, bool pipeline, Take take);
 
@@ -274,7 +275,8 @@ Task<std::optional<Error>> Connection::Impl::finish(TimePoint deadline, bool pip
             if (!first)
                 first = error_of(result.get());
         } else if (status != PGRES_PIPELINE_ABORTED && !first && !cancelled_) {
-            take(std::move(result));
+            if (RowSink* const full = take(std::move(result)))
+                co_await full->flush();
         }
     }
     socket_->clear_deadline();
@@ -364,8 +366,10 @@ Task<Outcome<Rows>> Connection::query(const char* sql, std::span<const Parameter
         co_return std::move(*refused);
     }
     std::optional<Rows> rows;
-    auto error = co_await impl_->finish(
-        deadline, false, [&rows](ResultHandle result) { rows.emplace(result.release()); });
+    auto error = co_await impl_->finish(deadline, false, [&rows](ResultHandle result) -> RowSink* {
+        rows.emplace(result.release());
+        return nullptr;
+    });
     if (error)
         co_return std::move(*error);
     if (!rows)
@@ -375,8 +379,7 @@ Task<Outcome<Rows>> Connection::query(const char* sql, std::span<const Parameter
 
 Task<Outcome<std::size_t>> Connection::query_rows(const char* sql,
                                                   std::span<const Parameter> parameters,
-                                                  TimePoint deadline,
-                                                  const std::function<void(const Rows&)>& on_row) {
+                                                  TimePoint deadline, RowSink& sink) {
     if (auto refused = impl_->begin())
         co_return std::move(*refused);
     if (auto refused = impl_->send(sql, parameters)) {
@@ -385,16 +388,33 @@ Task<Outcome<std::size_t>> Connection::query_rows(const char* sql,
     }
     PQsetSingleRowMode(impl_->get());
     std::size_t count = 0;
-    auto error = co_await impl_->finish(deadline, false, [&](ResultHandle result) {
+    auto error = co_await impl_->finish(deadline, false, [&](ResultHandle result) -> RowSink* {
         const Rows rows(result.release());
-        if (rows.size() == 0)
-            return;
+        if (rows.size() == 0)  // the end of the rows
+            return nullptr;
         ++count;
-        on_row(rows);
+        return sink.take(rows) ? &sink : nullptr;
     });
     if (error)
         co_return std::move(*error);
     co_return count;
+}
+
+Task<Outcome<std::size_t>> Connection::query_rows(const char* sql,
+                                                  std::span<const Parameter> parameters,
+                                                  TimePoint deadline,
+                                                  const std::function<void(const Rows&)>& on_row) {
+    struct Unbuffered final : RowSink {
+        explicit Unbuffered(const std::function<void(const Rows&)>& call) : on_row(call) {}
+        bool take(const Rows& row) override {
+            on_row(row);
+            return false;
+        }
+        Task<> flush() override { co_return; }
+        const std::function<void(const Rows&)>& on_row;
+    };
+    Unbuffered sink(on_row);
+    co_return co_await query_rows(sql, parameters, deadline, sink);
 }
 
 Task<Outcome<Description>> Connection::describe(const char* sql, TimePoint deadline) {
@@ -403,13 +423,15 @@ Task<Outcome<Description>> Connection::describe(const char* sql, TimePoint deadl
     if (auto refused = impl_->send_describe(sql))
         co_return std::move(*refused);
     Description description;
-    auto error = co_await impl_->finish(deadline, true, [&description](ResultHandle handle) {
-        const PGresult* result = handle.get();  // of Prepare (empty), then of Describe
-        for (int i = 0; i < PQnparams(result); ++i)
-            description.parameters.push_back(PQparamtype(result, i));
-        for (int i = 0; i < PQnfields(result); ++i)
-            description.columns.push_back({PQfname(result, i), PQftype(result, i)});
-    });
+    auto error =
+        co_await impl_->finish(deadline, true, [&description](ResultHandle handle) -> RowSink* {
+            const PGresult* result = handle.get();  // of Prepare (empty), then of Describe
+            for (int i = 0; i < PQnparams(result); ++i)
+                description.parameters.push_back(PQparamtype(result, i));
+            for (int i = 0; i < PQnfields(result); ++i)
+                description.columns.push_back({PQfname(result, i), PQftype(result, i)});
+            return nullptr;
+        });
     if (error)
         co_return std::move(*error);
     co_return std::move(description);

@@ -1,13 +1,13 @@
 // A libpq connection string taken apart.
 #include "postgres/conninfo.hpp"
 
-#include <algorithm>
 #include <memory>
 #include <string_view>
 
 #include <boost/asio/ip/address.hpp>
 
 #include "postgres/connection.hpp"
+#include "runtime/resolve.hpp"
 
 namespace muster::postgres {
 
@@ -49,35 +49,6 @@ std::string default_of(std::string_view keyword) {
         if (keyword == option->keyword && option->val != nullptr)
             return option->val;
     return {};
-}
-
-// The addresses of one name, empty if there are none or the deadline passed. The system's resolver
-// runs on Asio's own thread and cannot be interrupted, so it is the timer that is awaited: a lookup
-// that is too late ends in nobody's hands.
-Task<std::vector<std::string>> look_up(const std::string& name, TimePoint deadline) {
-    struct Lookup {
-        explicit Lookup(const Executor& executor) : resolver(executor), done(executor) {}
-        TcpResolver resolver;
-        Timer done;
-        std::vector<std::string> addresses;
-    };
-    const auto lookup = std::make_shared<Lookup>(co_await net::this_coro::executor);
-    lookup->done.expires_at(deadline);
-    lookup->resolver.async_resolve(
-        name, "", [lookup](error_code, const TcpResolver::results_type& found) {
-            for (const auto& entry : found) {
-                std::string address = entry.endpoint().address().to_string();
-                auto& all = lookup->addresses;
-                if (std::find(all.begin(), all.end(), address) == all.end())
-                    all.push_back(std::move(address));
-            }
-            lookup->done.expires_at(TimePoint::min());
-        });
-    error_code ec;
-    do
-        co_await lookup->done.async_wait(capture(ec));
-    while (lookup->done.expiry() > Clock::now());
-    co_return std::move(lookup->addresses);
 }
 
 }  // namespace
@@ -136,7 +107,7 @@ Task<Result<std::vector<Target>, Error>> resolve(const std::vector<Target>& host
             targets.push_back(target);
             continue;
         }
-        const auto addresses = co_await look_up(target.host, deadline);
+        const auto addresses = co_await resolve_name(target.host, deadline);
         if (addresses.empty())
             unresolved = target.host;
         for (const std::string& address : addresses)

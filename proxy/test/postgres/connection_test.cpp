@@ -305,6 +305,39 @@ BOOST_AUTO_TEST_CASE(rows_arrive_one_by_one) {
     });
 }
 
+BOOST_AUTO_TEST_CASE(a_sink_holds_the_reading_back_while_it_flushes) {
+    struct Hundreds final : postgres::RowSink {
+        bool take(const postgres::Rows& row) override {
+            BOOST_REQUIRE(!flushing);
+            sum += std::stol(std::string(row.get(0, 0)));
+            return ++held == 100;
+        }
+        Task<> flush() override {
+            flushing = true;
+            co_await test::sleep_for(1ms);
+            held = 0;
+            ++flushes;
+            flushing = false;
+        }
+        long sum = 0;
+        int held = 0;
+        int flushes = 0;
+        bool flushing = false;
+    };
+    test::run([](net::io_context& context) -> Task<> {
+        auto connection = co_await connected(context);
+        Hundreds sink;
+        auto count = co_await connection->query_rows(
+            "select g, repeat('x', 1000) from generate_series(1, 20050) g", {}, in(30s), sink);
+        BOOST_REQUIRE(count);
+        BOOST_TEST(count.value() == 20050u);
+        BOOST_TEST(sink.sum == 20050L * 20051 / 2);
+        BOOST_TEST(sink.flushes == 200);
+        BOOST_TEST(sink.held == 50);
+        BOOST_TEST(connection->usable());
+    });
+}
+
 BOOST_AUTO_TEST_CASE(describe_tells_types_and_errors) {
     test::run([](net::io_context& context) -> Task<> {
         auto connection = co_await connected(context);
