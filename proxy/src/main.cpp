@@ -31,6 +31,7 @@ constexpr int exit_misconfigured = 2;
 // if they do not.
 enum class Fit { yes, no, unknown };
 
+// Asks it; mistakes go to standard error with their lines.
 Fit check_routes(const config::Config& config) {
     const http::StartCheck check = http::start_check(config);
     for (const std::string& mistake : check.mistakes) {
@@ -47,6 +48,17 @@ Fit check_routes(const config::Config& config) {
     return Fit::yes;
 }
 
+// Whether Redis lets us in and answers: what /health/ready reports of it.
+Task<bool> redis_answers(net::io_context& context, const config::Redis& redis, TimePoint deadline) {
+    auto connection =
+        co_await redis::Connection::connect(context, redis, "muster-health", deadline);
+    if (!connection) {
+        co_return false;
+    }
+    const auto reply = co_await connection.value()->command(deadline, "PING");
+    co_return reply.has_value() && reply.value().text() == "PONG";
+}
+
 std::vector<net::io_context*> contexts(Runtime& runtime) {
     std::vector<net::io_context*> all;
     for (unsigned i = 0; i < runtime.threads(); ++i) {
@@ -55,27 +67,13 @@ std::vector<net::io_context*> contexts(Runtime& runtime) {
     return all;
 }
 
-// Whether Redis answers, asked on a connection of its own: the question does not wait behind the
-// relay's work.
-Task<bool> redis_answers(net::io_context& context, config::Redis redis, TimePoint deadline) {
-    auto connection =
-        co_await redis::Connection::connect(context, std::move(redis), "muster-health", deadline);
-    if (!connection) {
-        co_return false;
-    }
-    const auto reply = co_await connection.value()->command(deadline, "PING");
-    co_return reply.has_value() && reply.value().text() == "PONG";
-}
-
 int serve(const config::Config& config, bool routes_checked) {
+    const http::RedisProbe redis = [&config](net::io_context& context, TimePoint deadline) {
+        return redis_answers(context, config.redis, deadline);
+    };
     Runtime runtime(config.threads);
     metrics::Registry registry;
-    http::Door door(
-        runtime, config, registry,
-        [&config](net::io_context& context, TimePoint deadline) {
-            return redis_answers(context, config.redis, deadline);
-        },
-        routes_checked);
+    http::Door door(runtime, config, registry, redis, routes_checked);
     http::Admin admin(runtime, config, registry, door);
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
