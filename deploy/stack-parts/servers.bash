@@ -110,9 +110,12 @@ start_postgres() {
     is_running postgres && return
     make_cluster
     say "starting PostgreSQL on port $(port postgres)"
-    local attempt
+    local attempt memory
+    # Whether POSIX shared memory works here is what initdb has found out: some containers lack it.
+    memory=$(sed -n 's/^dynamic_shared_memory_type = \([a-z]*\).*/\1/p' "$dir/data/postgresql.conf")
     for attempt in 1 2 3 4 5; do
-        spawn postgres "$bindir/postgres" -c "config_file=$dir/conf/postgresql.conf"
+        spawn postgres "$bindir/postgres" -c "config_file=$dir/conf/postgresql.conf" \
+            -c "dynamic_shared_memory_type=${memory:-posix}"
         sleep 0.1
         # After a crash the old server's children may still be letting go of its memory.
         is_running postgres || ! new_log postgres | grep -q 'pre-existing shared memory' || continue
