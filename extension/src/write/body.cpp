@@ -168,7 +168,7 @@ Datum read_value(const Member& member, JsonbValue* value) {
             return NumericGetDatum(value->val.numeric);
         case Kind::Boolean:
             if (value->type != jbvBool) {
-                refuse(member, value, "true or false");
+                refuse(member, value, "True or false");
             }
             return BoolGetDatum(value->val.boolean);
         case Kind::Time:
