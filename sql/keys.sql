@@ -89,6 +89,21 @@ DELETE FROM agents;
 SELECT event_type FROM muster.outbox ORDER BY seq DESC LIMIT 3;
 DROP PUBLICATION regress_muster_everything;
 
+-- On the other side, rows of Muster's own go by, and what is replicated into users' tables is not announced.
+SELECT (SELECT count(*) FROM muster.tick) AS ticks, (SELECT count(*) FROM muster.outbox) AS messages,
+       (SELECT count(*) FROM muster.generation) AS generations, (SELECT count(*) FROM muster.data_schema) AS schemas;
+SET session_replication_role = replica;
+INSERT INTO muster.tick OVERRIDING SYSTEM VALUE SELECT * FROM muster.tick;
+INSERT INTO muster.outbox OVERRIDING SYSTEM VALUE SELECT * FROM muster.outbox;
+INSERT INTO muster.generation VALUES (1, 1, '1', 1);
+INSERT INTO muster.data_schema VALUES (true, 'other');
+INSERT INTO agents (did, name) VALUES ('d', 'replicated');
+SELECT muster.create_api_key('replicated') IS NOT NULL AS keys_replicate;
+RESET session_replication_role;
+SELECT (SELECT count(*) FROM muster.tick) AS ticks, (SELECT count(*) FROM muster.outbox) AS messages,
+       (SELECT count(*) FROM muster.generation) AS generations, (SELECT count(*) FROM muster.data_schema) AS schemas,
+       (SELECT count(*) FROM agents) AS agents, (SELECT count(*) FROM muster.api_keys) AS keys;
+
 -- Roles are the cluster's: they stay, and a second installation takes them as they are.
 DROP EXTENSION muster CASCADE;
 SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname IN ('muster_reader', 'muster_writer', 'muster_relay') ORDER BY 1;
