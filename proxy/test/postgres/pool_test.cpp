@@ -226,3 +226,33 @@ BOOST_AUTO_TEST_CASE(an_outage_costs_few_attempts_and_ends_by_itself) {
         BOOST_TEST(reached);
     });
 }
+
+BOOST_AUTO_TEST_CASE(a_server_that_refuses_is_not_hammered) {
+    test::run([](net::io_context& context) -> Task<> {
+        TcpAcceptor acceptor(context, {net::ip::make_address_v4("127.0.0.1"), 0});
+        int attempts = 0;
+        spawn(context, "a server that hangs up", [](TcpAcceptor& accepting, int& count) -> Task<> {
+            error_code ec;
+            while (!ec) {
+                TcpSocket socket(co_await net::this_coro::executor);
+                co_await accepting.async_accept(socket, capture(ec));
+                count += ec ? 0 : 1;
+            }
+        }(acceptor, attempts));
+        PoolOptions made = options(4);
+        made.conninfo = "host=127.0.0.1 dbname=x user=x sslmode=disable gssencmode=disable port=" +
+                        std::to_string(acceptor.local_endpoint().port());
+        Pool pool(context, made);
+        const TimePoint begun = Clock::now();
+        for (int i = 0; i < 300; ++i) {
+            const auto lease = co_await pool.acquire(in(5s));
+            BOOST_TEST(!lease);
+            co_await sleep_for(2ms);
+        }
+        // The first pause is at least 25 ms and none is shorter.
+        const auto most = 1 + (Clock::now() - begun) / 25ms;
+        BOOST_TEST(attempts >= 2);
+        BOOST_TEST(attempts <= most);
+        acceptor.close();
+    });
+}
