@@ -14,6 +14,7 @@ PostgresServer::PostgresServer() : port_(free_port()) {
                  "--locale=C", "-A", "trust", "--no-sync"},
                 sandbox_.path() / "initdb.log");
     std::ofstream(data / "pg_hba.conf") << "local all all trust\n"
+                                           "local replication all trust\n"
                                            "host all locked 127.0.0.1/32 scram-sha-256\n"
                                            "host all all 127.0.0.1/32 trust\n";
     start();
