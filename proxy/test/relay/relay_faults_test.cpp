@@ -65,9 +65,10 @@ BOOST_FIXTURE_TEST_CASE(killed_and_started_ten_times_it_loses_and_repeats_nothin
         test::Writers writers(database, 6);
         for (int i = 0; i < 10; ++i) {
             auto process = start();
-            const std::size_t before = entries().size();
-            test::wait_until("the relay to publish",
-                             [&] { return entries().size() > before + 20; });
+            const std::size_t before = test::stream_length(redis, relay.stream);
+            test::wait_until("the relay to publish", [&] {
+                return test::stream_length(redis, relay.stream) > before + 20;
+            });
             process->signal(SIGKILL);
             process->wait();
             let_write(writers, 20);
@@ -241,7 +242,9 @@ BOOST_FIXTURE_TEST_CASE(sessions_to_postgres_cut_while_publishing_cost_nothing, 
         test::Writers writers(database, 6);
         Session killer(database);
         for (int i = 0; i < 10; ++i) {
-            let_write(writers, 30);
+            const std::uint64_t published = thread.stats().published;
+            test::wait_until("the relay to publish",
+                             [&] { return thread.stats().published > published + 20; });
             test::wait_until("a relay to cut off", [&] {
                 return killer.value(
                            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -316,7 +319,8 @@ BOOST_FIXTURE_TEST_CASE(what_another_database_published_is_taken_back, Fixture) 
     BOOST_TEST(all[1].json.find("\"payload\":{\"generation\":7,\"reason\":\"first generation\"}") !=
                std::string::npos);
     // The stream runs ahead while the relay leads.
-    server.cli({"XADD", relay.stream, relay::StreamId::of(9, 1, 1).text(), "message", "{}"});
+    server.cli({"XADD", relay.stream, relay::StreamId::of(9, 1, 1).text(), "message",
+                R"({"id":"9895604649985-1"})"});
     BOOST_REQUIRE(session.insert("a", "2"));
     BOOST_TEST(appears("2"));
     all = entries();

@@ -208,6 +208,17 @@ std::vector<std::string> Subscriber::messages() {
     return messages_;
 }
 
+std::size_t stream_length(const config::Redis& redis, const std::string& stream) {
+    redisContext* context = connect_blocking(redis);
+    auto* reply = static_cast<redisReply*>(redisCommand(context, "XLEN %s", stream.c_str()));
+    const std::size_t length = reply != nullptr && reply->type == REDIS_REPLY_INTEGER
+                                   ? static_cast<std::size_t>(reply->integer)
+                                   : 0;
+    freeReplyObject(reply);
+    redisFree(context);
+    return length;
+}
+
 std::vector<Message> stream_entries(const config::Redis& redis, const std::string& stream) {
     redisContext* context = connect_blocking(redis);
     std::vector<Message> entries;
@@ -285,6 +296,8 @@ std::vector<Message> check_stream(const std::string& database, const config::Rel
     std::vector<Message> entries;
     try {
         wait_until("the stream to hold every change", [&] {
+            if (stream_length(redis, relay.stream) < total(wanted))
+                return false;
             entries = stream_entries(redis, relay.stream);
             return total(keys_of(entries)) >= total(wanted);
         });

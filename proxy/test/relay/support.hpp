@@ -105,6 +105,7 @@ class Subscriber {
 // Waits until the stream holds an entry with this key; false if it never does.
 bool appears(const config::Relay& relay, const config::Redis& redis, const std::string& key);
 
+std::size_t stream_length(const config::Redis& redis, const std::string& stream);
 // The stream's entries in order.
 std::vector<Message> stream_entries(const config::Redis& redis, const std::string& stream);
 
