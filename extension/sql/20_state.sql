@@ -29,14 +29,18 @@ CREATE TABLE muster.tick (
     ts      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 -- The first tick lies before every outbox row, so that nothing published before a relay ever ran is lost.
-INSERT INTO muster.tick (snap) VALUES (pg_catalog.pg_current_snapshot());
+-- Not the current snapshot: in that, changes made later in this very transaction may count as visible.
+INSERT INTO muster.tick (snap) VALUES ('3:3:');
 
--- A generation is one history of ticks: another cluster, timeline or database starts a new one.
+-- A generation is one history of ticks: another cluster, timeline or database starts a new one. Its
+-- first entry says `reset` and stands at first_tick; the ticks after that one belong to it.
 CREATE TABLE muster.generation (
     number            bigint PRIMARY KEY CHECK (number > 0),
     system_identifier bigint NOT NULL,
     timeline          text NOT NULL,
     database          oid NOT NULL,
+    first_tick        bigint NOT NULL,
+    reason            text NOT NULL,
     started_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 
@@ -51,3 +55,25 @@ CREATE TABLE muster.api_keys (
     revoked_at timestamptz
 );
 SELECT pg_catalog.pg_extension_config_dump('muster.api_keys', '');
+
+-- A publication FOR ALL TABLES takes Muster's tables along, and what they say is true of one database only:
+-- foreign ticks would stop a subscriber's fence, and the one row of data_schema would be there twice, which
+-- ends its initial copy with an error, over and over. So a subscriber lets such rows go by. API keys do
+-- replicate, like users' tables.
+CREATE FUNCTION muster.discard_replicated() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN NULL; END $$;
+
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.data_schema
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.outbox
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.tick
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.generation
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+-- They fire for rows that replication brings, and for no others.
+ALTER TABLE muster.data_schema ENABLE REPLICA TRIGGER muster_discard_replicated;
+ALTER TABLE muster.outbox ENABLE REPLICA TRIGGER muster_discard_replicated;
+ALTER TABLE muster.tick ENABLE REPLICA TRIGGER muster_discard_replicated;
+ALTER TABLE muster.generation ENABLE REPLICA TRIGGER muster_discard_replicated;

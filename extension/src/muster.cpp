@@ -1,5 +1,6 @@
 // The library's entry: the magic block and what happens once per backend.
-#include "pg.hpp"
+#include "compat.hpp"
+#include "publish/publish.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -7,4 +8,7 @@ PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
 
-void _PG_init(void) {}
+void _PG_init(void) {
+    muster::publish::init();
+    muster::compat::reserve_settings("muster");
+}

@@ -1,3 +1,142 @@
-int main() {
-    return 0;
+// muster-proxy: reads its configuration, checks it against the database, opens its doors, and
+// closes them again when told to.
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "config/load.hpp"
+#include "http/admin.hpp"
+#include "http/door.hpp"
+#include "http/start_check.hpp"
+#include "metrics/registry.hpp"
+#include "redis/connection.hpp"
+#include "relay/relay.hpp"
+#include "runtime/runtime.hpp"
+#include "runtime/version.hpp"
+#include "wire/metrics.hpp"
+#include "wire/server.hpp"
+
+namespace {
+
+using namespace muster;
+
+constexpr int exit_failed = 1;
+constexpr int exit_misconfigured = 2;
+
+// The database's part of the check. Returns whether the routes were found to fit; ends the process
+// if they do not.
+enum class Fit { yes, no, unknown };
+
+// Asks it; mistakes go to standard error with their lines.
+Fit check_routes(const config::Config& config) {
+    const http::StartCheck check = http::start_check(config);
+    for (const std::string& mistake : check.mistakes) {
+        std::cerr << mistake << '\n';
+    }
+    if (!check.mistakes.empty()) {
+        return Fit::no;
+    }
+    if (!check.reached) {
+        spdlog::warn("the routes are not checked yet, the database cannot be reached: {}",
+                     check.reason);
+        return Fit::unknown;
+    }
+    return Fit::yes;
+}
+
+// Whether Redis lets us in and answers: what /health/ready reports of it.
+Task<bool> redis_answers(net::io_context& context, const config::Redis& redis, TimePoint deadline) {
+    auto connection =
+        co_await redis::Connection::connect(context, redis, "muster-health", deadline);
+    if (!connection) {
+        co_return false;
+    }
+    const auto reply = co_await connection.value()->command(deadline, "PING");
+    co_return reply.has_value() && reply.value().text() == "PONG";
+}
+
+std::vector<net::io_context*> contexts(Runtime& runtime) {
+    std::vector<net::io_context*> all;
+    for (unsigned i = 0; i < runtime.threads(); ++i) {
+        all.push_back(&runtime.context(i));
+    }
+    return all;
+}
+
+int serve(const config::Config& config, bool routes_checked) {
+    const http::RedisProbe redis = [&config](net::io_context& context, TimePoint deadline) {
+        return redis_answers(context, config.redis, deadline);
+    };
+    Runtime runtime(config.threads);
+    metrics::Registry registry;
+    http::Door door(runtime, config, registry, redis, routes_checked);
+    http::Admin admin(runtime, config, registry, door);
+    wire::Server wire(contexts(runtime), config.wire);
+    wire::publish_metrics(registry, wire);
+    relay::Relay relay(runtime.context(0), config.relay, config.redis);
+
+    for (const auto& error : {door.start(), admin.start(), wire.start()}) {
+        if (error) {
+            std::cerr << *error << '\n';
+            return exit_failed;
+        }
+    }
+    if (config.relay.enabled) {
+        relay.start();
+    }
+    spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
+                 door.port(), admin.port(), wire.port(), runtime.threads());
+    const bool graceful = runtime.run(config.shutdown_timeout, [&] {
+        door.stop();
+        admin.stop();
+        relay.stop();
+        wire.stop(Clock::now() + config.shutdown_timeout);
+    });
+    spdlog::info("stopped");
+    return graceful ? 0 : exit_failed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Muster's proxy: HTTP and PostgreSQL doors to a pooled database", "muster-proxy");
+    std::string file = "proxy.toml";
+    std::vector<std::string> overrides;
+    bool check_only = false;
+    app.add_option("--config", file, "the configuration file")->capture_default_str();
+    app.add_option("--set", overrides, "override a setting: section.key=value")
+        ->allow_extra_args(false);
+    app.add_flag("--check-config", check_only,
+                 "check the file, and the routes if the database can be reached, and exit");
+    app.set_version_flag("--version", "muster-proxy " + std::string(version));
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : exit_misconfigured;
+    }
+
+    spdlog::set_default_logger(spdlog::stderr_logger_mt("muster"));
+    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+    const auto config = config::load(file, overrides);
+    if (!config) {
+        std::cerr << config.error().text() << '\n';
+        return exit_misconfigured;
+    }
+    spdlog::set_level(spdlog::level::from_str(config.value().log.level));
+    prepare_process();
+
+    const Fit fit = check_routes(config.value());
+    if (fit == Fit::no) {
+        return exit_misconfigured;
+    }
+    if (check_only) {
+        std::cout << file << ": correct"
+                  << (fit == Fit::yes ? ", and the routes fit the database" : "") << '\n';
+        return 0;
+    }
+    return serve(config.value(), fit == Fit::yes);
 }

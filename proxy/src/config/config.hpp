@@ -1,7 +1,8 @@
 // The configuration of one muster-proxy process: plain values, read once at start.
 //
-// Depends on nothing. `load()` reads proxy.toml, applies the command line's overrides and checks
-// everything that can be checked without a server; the first mistake is reported with its line.
+// Depends on nothing. `load()` (load.hpp) reads proxy.toml, applies the command line's overrides
+// and checks everything that can be checked without a server; the first mistake is reported with
+// its line.
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,9 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "config/call.hpp"
+#include "config/path.hpp"
 
 namespace muster::config {
 
@@ -24,10 +28,12 @@ struct Http {
     Endpoint listen{"127.0.0.1", 8002};
     std::size_t max_connections = 10000;
     std::size_t max_header_bytes = 16 * 1024;
+    std::size_t max_headers = 100;
     std::size_t max_body_bytes = 8 * 1024 * 1024;
-    milliseconds idle_timeout{60000};     // between requests of a kept-alive connection
-    milliseconds read_timeout{10000};     // from the first byte of a request to its last
-    milliseconds request_timeout{5000};   // from the last byte of a request to its answer
+    milliseconds idle_timeout{60000};    // between requests of a kept-alive connection
+    milliseconds read_timeout{10000};    // from the first byte of a request to its last
+    milliseconds request_timeout{5000};  // from the last byte of a request to its answer
+    milliseconds write_timeout{30000};   // for a client to take its answer
 };
 
 struct Admin {
@@ -36,15 +42,17 @@ struct Admin {
 
 struct Wire {
     Endpoint listen{"127.0.0.1", 6433};
-    Endpoint upstream{"127.0.0.1", 6432};
+    Endpoint upstream{"127.0.0.1", 6432};  // or the directory of a Unix socket
     std::size_t max_connections = 10000;
     milliseconds startup_timeout{10000};  // from accept to the startup message
     milliseconds connect_timeout{5000};   // to the upstream
+    milliseconds login_timeout{60000};    // from the startup message to the first ReadyForQuery
+    std::size_t max_cancels = 100;        // cancel requests being forwarded at one time
 };
 
 // The pool of the HTTP door, to pgbouncer.
 struct Database {
-    std::string conninfo;
+    std::string conninfo = "host=127.0.0.1 port=6432 dbname=muster user=muster_app";
     std::size_t pool_size = 10;     // connections per thread
     std::size_t pool_queue = 1000;  // requests waiting for a connection, per thread
     milliseconds connect_timeout{2000};
@@ -53,7 +61,7 @@ struct Database {
 // The relay's own session, straight to PostgreSQL.
 struct Relay {
     bool enabled = true;
-    std::string conninfo;
+    std::string conninfo = "host=127.0.0.1 port=6431 dbname=muster user=muster_relay_login";
     milliseconds poll_busy{2};
     milliseconds poll_idle{50};
     std::string channel = "l01:events";
@@ -63,7 +71,7 @@ struct Relay {
 };
 
 struct Redis {
-    Endpoint address{"127.0.0.1", 6379};
+    Endpoint address{"127.0.0.1", 6430};
     std::string username;
     std::string password_file;  // empty: no AUTH
     milliseconds connect_timeout{2000};
@@ -79,10 +87,12 @@ struct Route {
         std::optional<std::int64_t> max;
         std::vector<std::string> values;  // allowed values; empty: any
     };
-    std::string name;    // query_name in metrics and logs
-    std::string method;  // "GET"
-    std::string path;    // "/agents/{id}"
-    std::string call;    // "muster.agent_json(id => $id::uuid)"
+    std::string name;               // query_name in metrics and logs
+    std::string method;             // "GET"
+    std::string path;               // "/agents/{id}"
+    std::vector<Segment> segments;  // `path`, taken apart
+    std::string call;               // "muster.agent_json(id => $id::uuid)"
+    Call compiled;                  // `call` with positional parameters
     std::map<std::string, Parameter> params;
     unsigned success = 200;
     int line = 0;  // of the route in its file, for messages
@@ -94,7 +104,8 @@ struct Log {
 
 struct Config {
     std::string file;
-    unsigned threads = 0;  // 0: one per core
+    unsigned threads = 0;                  // 0: one per core
+    milliseconds shutdown_timeout{10000};  // for requests in hand to end after SIGTERM
     Http http;
     Admin admin;
     Wire wire;

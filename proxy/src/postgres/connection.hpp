@@ -79,6 +79,16 @@ struct Description {
     std::vector<Column> columns;
 };
 
+// Takes the rows of a result that is too large to be held.
+class RowSink {
+  public:
+    virtual ~RowSink() = default;
+    // Takes one row, in one-row Rows. Returns true to have flush() awaited before the next; meanwhile
+    // nothing is read, so memory stays bounded by what the sink holds.
+    virtual bool take(const Rows& row) = 0;
+    virtual Task<> flush() = 0;
+};
+
 class Connection {
   public:
     // Connects to `conninfo` (libpq keywords or URI; host names are resolved without blocking the
@@ -96,7 +106,10 @@ class Connection {
     Task<Outcome<Rows>> query(const char* sql, std::span<const Parameter> parameters,
                               TimePoint deadline);
 
-    // As query(), row by row: `on_row(rows)` is called with one-row Rows. Memory is one row's.
+    // As query(), row by row: `sink` or `on_row(rows)` gets one-row Rows. Returns their number. The
+    // deadline is the whole statement's, the sink's waits included.
+    Task<Outcome<std::size_t>> query_rows(const char* sql, std::span<const Parameter> parameters,
+                                          TimePoint deadline, RowSink& sink);
     Task<Outcome<std::size_t>> query_rows(const char* sql, std::span<const Parameter> parameters,
                                           TimePoint deadline,
                                           const std::function<void(const Rows&)>& on_row);

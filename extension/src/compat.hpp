@@ -1,0 +1,90 @@
+// Where PostgreSQL 14 to 18 differ from each other. The rest of the code reads like one server's.
+#pragma once
+
+#include "pg.hpp"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+extern "C" {
+#include "catalog/dependency.h"
+#include "executor/executor.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+}
+
+namespace muster::compat {
+
+// AllocSetContextCreate is a macro that standard C++ warns of. The name must be a string constant.
+inline MemoryContext small_context(MemoryContext parent, const char* name) {
+    return AllocSetContextCreateInternal(parent, name, ALLOCSET_SMALL_SIZES);
+}
+
+}  // namespace muster::compat
+#pragma GCC diagnostic pop
+
+namespace muster::compat {
+
+// Claims the prefix of our settings, so that a misspelt one is refused or at least warned of.
+inline void reserve_settings(const char* prefix) {
+#if PG_VERSION_NUM >= 150000
+    MarkGUCPrefixReserved(prefix);
+#else
+    EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+// Adds the index entries of a row just inserted.
+inline void insert_index_entries(ResultRelInfo* target, TupleTableSlot* slot, EState* estate) {
+#if PG_VERSION_NUM >= 160000
+    ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false);
+#else
+    ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL);
+#endif
+}
+
+// The sequence behind an identity column.
+inline Oid identity_sequence(Relation relation, AttrNumber attribute) {
+#if PG_VERSION_NUM >= 170000
+    return getIdentitySequence(relation, attribute, false);
+#else
+    return getIdentitySequence(RelationGetRelid(relation), attribute, false);
+#endif
+}
+
+inline Oid primary_key_index(Relation relation) {
+#if PG_VERSION_NUM >= 180000
+    return RelationGetPrimaryKeyIndex(relation, true);
+#else
+    return RelationGetPrimaryKeyIndex(relation);
+#endif
+}
+
+// Tells this backend's transactions apart. It is there without an xid.
+inline LocalTransactionId local_transaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
+
+// Whether a column is computed when read, so that no tuple holds a value of it.
+inline bool is_virtual(Form_pg_attribute attribute) {
+#if PG_VERSION_NUM >= 180000
+    return attribute->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+    (void)attribute;
+    return false;
+#endif
+}
+
+}  // namespace muster::compat

@@ -1,0 +1,277 @@
+// Resolving a trigger's arguments, and keeping what was resolved.
+#include "publish/config.hpp"
+
+#include "publish/value.hpp"
+
+namespace muster::publish {
+namespace {
+
+// The arguments that publish() writes into a trigger.
+enum Argument { EventType, AggregateType, PayloadMode, Key, Shown, Ignored, ArgumentCount };
+
+// A session that touches more published tables than this starts over.
+constexpr long max_entries = 4096;
+
+struct Entry {
+    Oid trigger;  // the hash key
+    bool valid;
+    MemoryContext context;
+    Config config;
+};
+
+HTAB* entries = nullptr;
+
+// Counts what forget_relation() heard, so that news arriving while an entry is made is not missed.
+uint64 news = 0;
+
+// Marks what was resolved for the relation (or everything) as stale. Freeing waits until it is not
+// in use.
+void forget_relation(Datum, Oid relation) {
+    news++;
+    if (entries == nullptr) {
+        return;
+    }
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, entries);
+    while (auto* entry = static_cast<Entry*>(hash_seq_search(&scan))) {
+        if (!OidIsValid(relation) || entry->config.relation == relation ||
+            entry->config.root == relation) {
+            entry->valid = false;
+        }
+    }
+}
+
+void make_table() {
+    HASHCTL control{};
+    control.keysize = sizeof(Oid);
+    control.entrysize = sizeof(Entry);
+    entries = hash_create("muster publishing triggers", 64, &control, HASH_ELEM | HASH_BLOBS);
+}
+
+[[noreturn]] void bad_arguments(const Trigger& trigger) {
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("trigger \"%s\" does not have the arguments of a publishing trigger",
+                           trigger.tgname),
+                    errhint("Make it with muster.publish().")));
+    pg_unreachable();
+}
+
+Payload payload_mode(const Trigger& trigger) {
+    const std::string_view mode = trigger.tgargs[PayloadMode];
+    if (mode == "changes") {
+        return Payload::Changes;
+    }
+    if (mode == "row") {
+        return Payload::Row;
+    }
+    if (mode == "key") {
+        return Payload::Key;
+    }
+    if (mode == "event") {
+        return Payload::Event;
+    }
+    bad_arguments(trigger);
+}
+
+int find_column(const Config& config, std::string_view name) {
+    for (int i = 0; i < config.column_count; i++) {
+        if (name == config.columns[i].name) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+// Reads an argument that lists columns: empty, or the text form of a text[]. A column that has been
+// renamed or dropped since is left out: it must not stop its table's writers.
+Choice choose(const Config& config, const char* argument) {
+    if (argument[0] == '\0') {
+        return {nullptr, 0};
+    }
+    Datum array = OidInputFunctionCall(F_ARRAY_IN, const_cast<char*>(argument), TEXTOID, -1);
+    Datum* names;
+    bool* nulls;
+    int count;
+    deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
+                      &count);
+    auto* items = static_cast<int*>(palloc(sizeof(int) * static_cast<size_t>(Max(count, 1))));
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        const int column = nulls[i] ? -1 : find_column(config, TextDatumGetCString(names[i]));
+        if (column >= 0) {
+            items[found++] = column;
+        }
+    }
+    return {items, found};
+}
+
+// The primary key's columns in its order, or none.
+Choice primary_key(const Config& config, Relation relation) {
+    RelationGetIndexList(relation);  // fills in the relation's primary key
+    const Oid index_id = compat::primary_key_index(relation);
+    if (!OidIsValid(index_id)) {
+        return {nullptr, 0};
+    }
+    Relation index = index_open(index_id, AccessShareLock);
+    const int count = IndexRelationGetNumberOfKeyAttributes(index);
+    auto* items = static_cast<int*>(palloc(sizeof(int) * static_cast<size_t>(count)));
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        for (int column = 0; column < config.column_count; column++) {
+            if (config.columns[column].number == index->rd_index->indkey.values[i]) {
+                items[found++] = column;
+            }
+        }
+    }
+    index_close(index, AccessShareLock);
+    return {items, found};
+}
+
+void read_columns(Config& config, Relation relation) {
+    TupleDesc descriptor = RelationGetDescr(relation);
+    auto* columns = static_cast<Column*>(
+        palloc(sizeof(Column) * static_cast<size_t>(Max(descriptor->natts, 1))));
+    int count = 0;
+    for (int i = 0; i < descriptor->natts; i++) {
+        Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+        if (attribute->attisdropped || compat::is_virtual(attribute)) {
+            continue;
+        }
+        StringInfoData member;
+        initStringInfo(&member);
+        escape_json(&member, NameStr(attribute->attname));
+        appendStringInfoChar(&member, ':');
+        Column& column = columns[count++];
+        column.number = attribute->attnum;
+        column.type = attribute->atttypid;
+        column.length = attribute->attlen;
+        column.by_value = attribute->attbyval;
+        column.ignored = false;
+        column.to_json = to_json_function(attribute->atttypid);
+        column.name = pstrdup(NameStr(attribute->attname));
+        column.member = member.data;
+        column.member_length = static_cast<size_t>(member.len);
+    }
+    config.columns = columns;
+    config.column_count = count;
+}
+
+// The table that publish() was called on: for a partition's clone of a trigger, its topmost
+// parent's.
+Oid published_root(Relation relation, Oid trigger) {
+    Oid root = RelationGetRelid(relation);
+    if (!relation->rd_rel->relispartition) {
+        return root;
+    }
+    Relation catalog = table_open(TriggerRelationId, AccessShareLock);
+    while (OidIsValid(trigger)) {
+        ScanKeyData by_oid;
+        ScanKeyInit(&by_oid, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+                    ObjectIdGetDatum(trigger));
+        SysScanDesc scan =
+            systable_beginscan(catalog, TriggerOidIndexId, true, nullptr, 1, &by_oid);
+        HeapTuple tuple = systable_getnext(scan);
+        trigger = InvalidOid;
+        if (HeapTupleIsValid(tuple)) {
+            const auto* form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+            root = form->tgrelid;
+            trigger = form->tgparentid;
+        }
+        systable_endscan(scan);
+    }
+    table_close(catalog, AccessShareLock);
+    return root;
+}
+
+// Resolves the trigger's arguments in the current memory context.
+Config resolve(Relation relation, const Trigger& trigger) {
+    if (trigger.tgnargs != ArgumentCount) {
+        bad_arguments(trigger);
+    }
+    Config config{};
+    config.relation = RelationGetRelid(relation);
+    config.root = published_root(relation, trigger.tgoid);
+    config.payload = payload_mode(trigger);
+    config.event_type = pstrdup(trigger.tgargs[EventType]);
+    config.aggregate_type = pstrdup(trigger.tgargs[AggregateType]);
+    const char* name = get_rel_name(config.root);
+    config.table_name = name != nullptr ? name : pstrdup(RelationGetRelationName(relation));
+
+    read_columns(config, relation);
+    for (int column : choose(config, trigger.tgargs[Ignored])) {
+        const_cast<Column*>(config.columns)[column].ignored = true;
+    }
+    config.shows_all = trigger.tgargs[Shown][0] == '\0';
+    config.shown = choose(config, trigger.tgargs[Shown]);
+    config.key = choose(config, trigger.tgargs[Key]);
+    if (config.key.count == 0) {
+        config.key = primary_key(config, relation);
+    }
+    config.agent_id = find_column(config, "agent_id");
+    config.event = {find_column(config, "event_type"), find_column(config, "aggregate_type"),
+                    find_column(config, "aggregate_id"), find_column(config, "payload"),
+                    find_column(config, "metadata")};
+    return config;
+}
+
+// Lets go of what an entry holds. An outer trigger call may still be reading it, so that the memory
+// goes with the transaction and not now.
+void release(Entry& entry) {
+    if (entry.context != nullptr) {
+        MemoryContextSetParent(entry.context, TopTransactionContext);
+        entry.context = nullptr;
+    }
+    entry.valid = false;
+}
+
+void release_all() {
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, entries);
+    while (auto* entry = static_cast<Entry*>(hash_seq_search(&scan))) {
+        release(*entry);
+    }
+    hash_destroy(entries);
+    entries = nullptr;
+    make_table();
+}
+
+}  // namespace
+
+Config trigger_config(Relation relation, const Trigger& trigger) {
+    if (entries == nullptr) {
+        make_table();
+    }
+    Oid id = trigger.tgoid;
+    auto* entry = static_cast<Entry*>(hash_search(entries, &id, HASH_FIND, nullptr));
+    if (entry != nullptr && entry->valid) {
+        return entry->config;
+    }
+
+    // Resolved aside first, for reading catalogues may raise an error.
+    const uint64 news_before = news;
+    MemoryContext context =
+        compat::small_context(CurrentMemoryContext, "muster publishing trigger");
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    const Config config = resolve(relation, trigger);
+    MemoryContextSwitchTo(caller);
+
+    if (hash_get_num_entries(entries) >= max_entries) {
+        release_all();
+    }
+    bool found;
+    entry = static_cast<Entry*>(hash_search(entries, &id, HASH_ENTER, &found));
+    if (found) {
+        release(*entry);
+    }
+    MemoryContextSetParent(context, CacheMemoryContext);
+    entry->context = context;
+    entry->config = config;
+    entry->valid = news == news_before;
+    return config;
+}
+
+void config_init() {
+    CacheRegisterRelcacheCallback(forget_relation, static_cast<Datum>(0));
+}
+
+}  // namespace muster::publish

@@ -1,0 +1,47 @@
+// The statements of the writing functions: made once for each shape of body and kept planned.
+#pragma once
+
+#include "write/body.hpp"
+
+extern "C" {
+#include "lib/stringinfo.h"
+}
+
+namespace muster::write {
+
+// The schema of the users' tables, or an error that says how to make them.
+NameData data_schema();
+
+// Which statement is meant: for one form (or item), variant and set of members there is one text.
+struct Shape {
+    const void* subject;
+    int variant;
+    MemberSet members;
+};
+
+// A statement in the making: its text and the parameters it binds.
+struct Statement {
+    const char* schema;  // quoted
+    StringInfoData text;
+    Datum values[66];
+    Oid types[66];
+    char nulls[66];
+    int parameters = 0;
+
+    // Adds a parameter and returns its number for the text.
+    int bind(Oid type, Datum value, bool is_null = false);
+
+    // Adds a comma, unless a list has just been opened.
+    void separate();
+};
+
+// The statement's beginning for the current data schema. `schema` must outlive it.
+Statement start_statement(const NameData& schema);
+
+// Executes the statement in the current SPI connection, with a plan kept from before if there is
+// one. The text must depend on the shape and the schema alone. Returns whether a row came back, of
+// which *result (in SPI's memory; null gives *is_null) is the first column.
+bool execute(const Shape& shape, const NameData& schema, Statement& statement, Datum* result,
+             bool* is_null);
+
+}  // namespace muster::write

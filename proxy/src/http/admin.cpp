@@ -1,0 +1,77 @@
+// The endpoints of the admin door.
+#include "http/admin.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "http/problem.hpp"
+#include "http/url.hpp"
+
+namespace muster::http {
+namespace {
+
+// Few clients, small requests: the public door's limits, but for the number of connections.
+config::Http limits(const config::Config& config) {
+    config::Http limits = config.http;
+    limits.max_connections = 100;
+    return limits;
+}
+
+}  // namespace
+
+Admin::Admin(Runtime& runtime, const config::Config& config, const metrics::Registry& registry,
+             const Door& door)
+    : runtime_(runtime), config_(config) {
+    server_ = Server::make(
+        runtime.context(0), limits(config),
+        [&registry, handler = door.handler(0)](Exchange& exchange) {
+            return handle(registry, *handler, exchange);
+        },
+        std::make_shared<std::atomic<std::size_t>>(0));
+}
+
+Task<Response> Admin::handle(const metrics::Registry& registry, RequestHandler& handler,
+                             Exchange& exchange) {
+    const auto target = parse_target(exchange.target);
+    if (!target) {
+        co_return respond(target.error().status, target.error().detail);
+    }
+    const auto& segments = target.value().segments;
+    if (auto health = co_await handler.health().answer(segments, exchange.method, true)) {
+        co_return *std::move(health);
+    }
+    if (segments.size() != 1 || segments[0] != "metrics") {
+        co_return respond(404,
+                          "there is nothing at this path; there are /metrics, /health, "
+                          "/health/live and /health/ready");
+    }
+    if (exchange.method != "GET" && exchange.method != "HEAD") {
+        Response refused = respond(405, "metrics are read with GET or HEAD");
+        refused.headers.emplace_back("Allow", "GET, HEAD");
+        co_return refused;
+    }
+    Response response;
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    response.text = registry.text();
+    co_return response;
+}
+
+std::optional<std::string> Admin::start() {
+    const auto endpoint = resolve_listen(config_.admin.listen.host, config_.admin.listen.port);
+    if (!endpoint) {
+        return "admin.listen: " + endpoint.error();
+    }
+    if (auto error = taken(endpoint.value())) {
+        return "admin.listen: " + *error;
+    }
+    if (auto error = server_->listen(endpoint.value())) {
+        return "admin.listen: " + *error;
+    }
+    server_->start();
+    return std::nullopt;
+}
+
+void Admin::stop() {
+    net::post(runtime_.context(0), [server = server_] { server->stop(); });
+}
+
+}  // namespace muster::http

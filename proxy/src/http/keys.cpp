@@ -1,0 +1,210 @@
+// The look-up of API keys, its cache, and the sharing of simultaneous look-ups.
+#include "http/keys.hpp"
+
+#include <cctype>
+#include <cstring>
+#include <random>
+
+#include <openssl/evp.h>
+#include <spdlog/spdlog.h>
+
+namespace muster::http {
+namespace {
+
+constexpr std::chrono::seconds lifetime{1};
+constexpr std::size_t most_entries = 10000;  // of each kind, per thread
+constexpr std::size_t longest_key = 512;
+constexpr Oid bytea_type = 17;
+
+Problem unauthorized(std::string detail) {
+    return {401, std::move(detail), {}, "Send a valid key as X-API-Key or Authorization: Bearer."};
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+               return std::tolower(static_cast<unsigned char>(x)) ==
+                      std::tolower(static_cast<unsigned char>(y));
+           });
+}
+
+// Whether the array literal "{read,write}" has this word.
+bool has_scope(std::string_view scopes, std::string_view word) {
+    const std::size_t at = scopes.find(word);
+    if (at == std::string_view::npos || at == 0 || at + word.size() >= scopes.size()) {
+        return false;
+    }
+    const char before = scopes[at - 1];
+    const char after = scopes[at + word.size()];
+    return (before == '{' || before == ',') && (after == '}' || after == ',');
+}
+
+std::uint64_t random_seed() {
+    std::random_device device;
+    return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+}  // namespace
+
+Digest digest_of(std::string_view text) {
+    Digest digest{};
+    unsigned length = 0;
+    if (EVP_Digest(text.data(), text.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1) {
+        throw std::bad_alloc();
+    }
+    return digest;
+}
+
+std::string_view key_of(const Exchange& exchange) {
+    if (const auto key = exchange.header("X-API-Key"); key && !key->empty()) {
+        return *key;
+    }
+    const auto authorization = exchange.header("Authorization");
+    constexpr std::string_view scheme = "Bearer ";
+    if (!authorization || authorization->size() < scheme.size() ||
+        !equal_ignoring_case(authorization->substr(0, scheme.size()), scheme)) {
+        return {};
+    }
+    std::string_view key = authorization->substr(scheme.size());
+    key.remove_prefix(std::min(key.find_first_not_of(' '), key.size()));
+    return key;
+}
+
+// Keys are chosen by clients, so their digests' order in the table must not be theirs to choose.
+std::size_t Keys::Hash::operator()(const Digest& digest) const {
+    std::uint64_t words[4];
+    std::memcpy(words, digest.data(), sizeof words);
+    std::uint64_t hash = seed;
+    for (std::uint64_t word : words) {
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+const Keys::Entry* Keys::Cache::find(const Digest& digest, TimePoint now) const {
+    const auto found = entries.find(digest);
+    return found == entries.end() || found->second.expires <= now ? nullptr : &found->second;
+}
+
+void Keys::Cache::insert(const Digest& digest, Entry entry, TimePoint now) {
+    while (!order.empty() && (order.front().second <= now || order.size() >= most_entries)) {
+        const auto oldest = entries.find(order.front().first);
+        // A younger entry of the same key has a place of its own in the order.
+        if (oldest != entries.end() && oldest->second.expires == order.front().second) {
+            entries.erase(oldest);
+        }
+        order.pop_front();
+    }
+    order.emplace_back(digest, entry.expires);
+    entries.insert_or_assign(digest, std::move(entry));
+}
+
+// Announces a look-up, and wakes those who joined it however it ends.
+class Keys::Asking {
+  public:
+    Asking(Keys& keys, const Digest& digest)
+        : keys_(keys), digest_(digest), lookup_(std::make_shared<Lookup>()) {
+        keys_.lookups_.emplace(digest_, lookup_);
+    }
+    ~Asking() {
+        keys_.lookups_.erase(digest_);
+        lookup_->land(std::move(answer_));
+    }
+    Asking(const Asking&) = delete;
+    Asking& operator=(const Asking&) = delete;
+    void answer(const Answer& answer) { answer_ = answer; }
+
+  private:
+    Keys& keys_;
+    Digest digest_;
+    std::shared_ptr<Lookup> lookup_;
+    std::optional<Answer> answer_;
+};
+
+Keys::Keys(net::io_context& context, postgres::Pool& pool)
+    : context_(context),
+      pool_(pool),
+      known_(Hash{random_seed()}),
+      unknown_(Hash{random_seed()}),
+      lookups_(16, Hash{random_seed()}) {}
+
+Task<Keys::Answer> Keys::identify(const Exchange& exchange) {
+    const std::string_view key = key_of(exchange);
+    if (key.empty()) {
+        co_return unauthorized("the request has no API key");
+    }
+    if (key.size() > longest_key) {
+        co_return unauthorized("the API key is not valid");
+    }
+    const Digest digest = digest_of(key);
+    if (auto answer = cached_answer(digest)) {
+        co_return *std::move(answer);
+    }
+    if (const auto lookup = lookups_.find(digest); lookup != lookups_.end()) {
+        co_return co_await join(lookup->second, exchange.deadline);
+    }
+    co_return co_await ask(digest, exchange.deadline);
+}
+
+std::optional<Keys::Answer> Keys::cached_answer(const Digest& digest) const {
+    const TimePoint now = Clock::now();
+    if (const Entry* entry = known_.find(digest, now)) {
+        return Answer(entry->identity);
+    }
+    if (unknown_.find(digest, now) != nullptr) {
+        return Answer(unauthorized("the API key is not valid"));
+    }
+    return std::nullopt;
+}
+
+Task<Keys::Answer> Keys::join(std::shared_ptr<Lookup> lookup, TimePoint deadline) {
+    auto answer = co_await lookup->join(context_, deadline);
+    if (answer) {
+        co_return *std::move(answer);
+    }
+    co_return Problem{503, "the API key could not be checked in time", {}, {}};
+}
+
+Task<Keys::Answer> Keys::ask(const Digest& digest, TimePoint deadline) {
+    Asking asking(*this, digest);
+    auto answer = co_await query(digest, deadline);
+    asking.answer(answer);
+    co_return answer;
+}
+
+Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
+    auto lease = co_await pool_.acquire(deadline);
+    if (!lease) {
+        spdlog::debug("API keys cannot be checked: {}", lease.error().message);
+        co_return unavailable(lease.error());
+    }
+    const TimePoint asked = Clock::now();
+    std::vector<postgres::Parameter> parameters(1);
+    parameters[0].value = std::string(digest.begin(), digest.end());
+    parameters[0].binary = true;
+    parameters[0].type = bytea_type;
+    auto rows = co_await lease.value()->query(
+        "select k.id, k.name, k.tier, k.scopes from muster.api_key($1::bytea) k", parameters,
+        deadline);
+    if (!rows) {
+        spdlog::error("API keys cannot be checked: {} ({})", rows.error().message,
+                      rows.error().sqlstate);
+        co_return Problem{503, "the API key could not be checked", rows.error().sqlstate, {}};
+    }
+    const postgres::Rows& row = rows.value();
+    const TimePoint expires = asked + lifetime;
+    if (row.size() == 0 || row.is_null(0, 0)) {
+        unknown_.insert(digest, {nullptr, expires}, asked);
+        co_return unauthorized("the API key is not valid");
+    }
+    auto identity = std::make_shared<Identity>();
+    identity->id = row.get(0, 0);
+    identity->name = row.get(0, 1);
+    identity->tier = row.get(0, 2);
+    identity->may_read = has_scope(row.get(0, 3), "read");
+    identity->may_write = has_scope(row.get(0, 3), "write");
+    known_.insert(digest, {identity, expires}, asked);
+    co_return std::shared_ptr<const Identity>(std::move(identity));
+}
+
+}  // namespace muster::http

@@ -1,0 +1,328 @@
+// The stages of a request, in the order of pass().
+#include "http/request_handler.hpp"
+
+#include <charconv>
+
+#include <spdlog/spdlog.h>
+
+#include "http/json.hpp"
+#include "http/problem.hpp"
+#include "runtime/version.hpp"
+
+namespace muster::http {
+namespace {
+
+std::vector<BoundCall> bind_all(const std::vector<config::Route>& routes) {
+    return {routes.begin(), routes.end()};
+}
+
+std::vector<std::string> names_of(const std::vector<config::Route>& routes) {
+    std::vector<std::string> names;
+    for (const config::Route& route : routes) {
+        names.push_back(route.name);
+    }
+    return names;
+}
+
+bool is_read(std::string_view method) {
+    return method == "GET" || method == "HEAD";
+}
+
+// Whether a Content-Type header says JSON: "application/json", with any parameters.
+bool is_json(std::string_view content_type) {
+    std::string type(content_type.substr(0, content_type.find(';')));
+    while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) {
+        type.pop_back();
+    }
+    for (char& c : type) {
+        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+    return type == "application/json";
+}
+
+std::size_t other(const Shared& shared, OtherEndpoint endpoint) {
+    return shared.routes.size() + static_cast<std::size_t>(endpoint);
+}
+
+// Counts a request as in flight for as long as it lives.
+class InFlight {
+  public:
+    explicit InFlight(metrics::Gauge& gauge) : gauge_(gauge) { gauge_.add(1); }
+    ~InFlight() { gauge_.add(-1); }
+    InFlight(const InFlight&) = delete;
+    InFlight& operator=(const InFlight&) = delete;
+
+  private:
+    metrics::Gauge& gauge_;
+};
+
+}  // namespace
+
+Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads)
+    : routes(config.routes),
+      router(routes),
+      calls(bind_all(routes)),
+      route_state(routes.size()),
+      metrics(registry, routes, threads),
+      query_times(registry, names_of(routes), threads) {}
+
+RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
+                               const config::Database& database, std::shared_ptr<Shared> shared,
+                               RedisProbe redis)
+    : thread_(thread),
+      shared_(std::move(shared)),
+      counters_(shared_->metrics.thread(thread)),
+      pool_(context,
+            {database.conninfo, database.pool_size, database.pool_queue, database.connect_timeout,
+             [this](std::chrono::nanoseconds waited) {
+                 counters_->pool_wait.record(waited);
+                 counters_->observe(pool_);
+             }}),
+      keys_(context, pool_),
+      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {}
+
+Task<Response> RequestHandler::handle(Exchange& exchange) {
+    const InFlight in_flight(counters_->in_flight);
+    Passage passage{exchange, {}, other(*shared_, OtherEndpoint::none), {}, {}};
+    Response response = co_await pass(passage);
+    counters_->count(passage.endpoint, exchange.method, response.status);
+    counters_->observe(pool_);
+    spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
+                  exchange.target.substr(0, exchange.target.find('?')), response.status);
+    co_return response;
+}
+
+// The whole way of a request: each stage may answer it, and the last one does.
+Task<Response> RequestHandler::pass(Passage& passage) {
+    auto target = parse_target(passage.exchange.target);
+    if (!target) {
+        co_return respond(target.error().status, target.error().detail);
+    }
+    passage.target = std::move(target).value();
+
+    if (auto answered = co_await built_in(passage)) {
+        co_return *std::move(answered);
+    }
+    if (auto refused = find_route(passage)) {
+        co_return *std::move(refused);
+    }
+    if (auto refused = co_await identify(passage)) {
+        co_return *std::move(refused);
+    }
+    if (auto refused = co_await receive(passage)) {
+        co_return *std::move(refused);
+    }
+    co_return co_await call(passage);
+}
+
+// Stage: the endpoints that are the proxy's own, and need no key.
+Task<std::optional<Response>> RequestHandler::built_in(Passage& passage) {
+    const auto& segments = passage.target.segments;
+    if (segments.empty()) {
+        passage.endpoint = other(*shared_, OtherEndpoint::root);
+        if (is_read(passage.exchange.method)) {
+            co_return root();
+        }
+        Response refused = respond(405, "this path is read with GET or HEAD");
+        refused.headers.emplace_back("Allow", "GET, HEAD");
+        co_return refused;
+    }
+    if (segments[0] != "health") {
+        co_return std::nullopt;
+    }
+    auto response = co_await health_.answer(segments, passage.exchange.method, false);
+    if (response) {
+        passage.endpoint = other(*shared_, OtherEndpoint::health);
+    }
+    co_return response;
+}
+
+// Stage: which route this is.
+std::optional<Response> RequestHandler::find_route(Passage& passage) {
+    passage.match = shared_->router.match(passage.exchange.method, passage.target.segments);
+    switch (passage.match->kind) {
+        case Router::Match::Kind::no_path:
+            return respond(404, "there is nothing at this path");
+        case Router::Match::Kind::no_method: {
+            Response refused =
+                respond(405, "this path has no method " + std::string(passage.exchange.method) +
+                                 "; it has " + passage.match->allow);
+            refused.headers.emplace_back("Allow", passage.match->allow);
+            return refused;
+        }
+        case Router::Match::Kind::found:
+            break;
+    }
+    passage.endpoint = passage.match->route;
+    if (shared_->route_state.is_refused(passage.match->route)) {
+        spdlog::error("request {}: route \"{}\" does not fit the database",
+                      passage.exchange.request_id, shared_->routes[passage.match->route].name);
+        return respond(500, "this route does not fit the database it is served from");
+    }
+    return std::nullopt;
+}
+
+// Stage: who sends this, and may they.
+Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
+    auto identity = co_await keys_.identify(passage.exchange);
+    if (!identity) {
+        Response refused = respond(identity.error());
+        if (identity.error().status == 401) {
+            refused.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"muster\"");
+        }
+        co_return refused;
+    }
+    passage.identity = std::move(identity).value();
+    const bool reads = is_read(passage.exchange.method);
+    if (reads ? passage.identity->may_read : passage.identity->may_write) {
+        co_return std::nullopt;
+    }
+    co_return respond(
+        Problem{403,
+                std::string("the API key lacks the scope ") + (reads ? "\"read\"" : "\"write\""),
+                {},
+                {}});
+}
+
+// Stage: the body, if the route takes one.
+Task<std::optional<Response>> RequestHandler::receive(Passage& passage) {
+    Exchange& exchange = passage.exchange;
+    if (!shared_->calls[passage.match->route].needs_body()) {
+        co_return std::nullopt;
+    }
+    if (!exchange.has_body()) {
+        co_return respond(422, "the request has no body; a JSON document is expected");
+    }
+    const auto type = exchange.header("Content-Type");
+    if (type && !is_json(*type)) {
+        Response refused = respond(415, "the body must be application/json");
+        refused.headers.emplace_back("Accept", "application/json");
+        co_return refused;
+    }
+    co_return co_await exchange.receive_body();
+}
+
+// Stage: the function call and its answer.
+Task<Response> RequestHandler::call(Passage& passage) {
+    const BoundCall& call = shared_->calls[passage.match->route];
+    const auto values = call.bind(passage.match->values, passage.target, passage.exchange.body);
+    if (!values) {
+        co_return respond(values.error());
+    }
+    auto rows = co_await query(passage, values.value());
+    if (!rows) {
+        co_return respond(rows.error());
+    }
+    co_return answer(passage, std::move(rows).value());
+}
+
+// Runs the route's statement. A read that finds its connection dead is tried once more: the server
+// may have closed it since it was last used, and nothing can have been done twice.
+Task<Result<postgres::Rows, Problem>> RequestHandler::query(
+    Passage& passage, const std::vector<postgres::Parameter>& values) {
+    const BoundCall& call = shared_->calls[passage.match->route];
+    const TimePoint deadline = passage.exchange.deadline;
+    for (bool retried = false;; retried = true) {
+        auto lease = co_await pool_.acquire(deadline);
+        if (!lease) {
+            co_return unavailable(lease.error());
+        }
+        const TimePoint begun = Clock::now();
+        auto rows = co_await lease.value()->query(call.sql().c_str(), values, deadline);
+        const auto outcome = rows                               ? timing::Outcome::ok
+                             : rows.error().sqlstate == "57014" ? timing::Outcome::timeout
+                                                                : timing::Outcome::error;
+        shared_->query_times.record(thread_, passage.match->route, outcome, Clock::now() - begun);
+        const bool again = !rows && rows.error().connection_lost &&
+                           outcome == timing::Outcome::error && !retried &&
+                           is_read(passage.exchange.method);
+        if (rows) {
+            co_return std::move(rows).value();
+        }
+        if (!again) {
+            co_return failed(passage, rows.error());
+        }
+    }
+}
+
+// Turns the function's row into the answer.
+Response RequestHandler::answer(const Passage& passage, postgres::Rows rows) const {
+    const config::Route& route = shared_->routes[passage.match->route];
+    const auto broken = [&](std::string_view why) {
+        spdlog::error("request {}: route \"{}\" returned {}", passage.exchange.request_id,
+                      route.name, why);
+        return respond(500, "the route's function returned what no answer can be made of");
+    };
+    if (rows.size() > 1) {
+        return broken("more than one row");
+    }
+    const int body = rows.columns() == 1 ? 0 : rows.find("body");
+    if (body < 0) {
+        return broken("no column \"body\"");
+    }
+    if (rows.size() == 0 || rows.is_null(0, body)) {
+        return respond(404, "there is no such thing");
+    }
+    const auto column = [&](const char* name) -> std::optional<std::string_view> {
+        const int index = rows.columns() == 1 ? -1 : rows.find(name);
+        if (index < 0 || rows.is_null(0, index)) {
+            return std::nullopt;
+        }
+        return rows.get(0, index);
+    };
+    Response response;
+    response.status = route.success;
+    if (const auto status = column("status")) {
+        const char* const end = status->data() + status->size();
+        const auto [rest, error] = std::from_chars(status->data(), end, response.status);
+        if (error != std::errc() || rest != end || response.status < 200 || response.status > 599) {
+            return broken("a status that is not from 200 to 599");
+        }
+    }
+    if (const auto next = column("next")) {
+        response.headers.emplace_back("Link",
+                                      "<" + next_page(passage.target, *next) + ">; rel=\"next\"");
+    }
+    if (const auto location = column("location")) {
+        response.headers.emplace_back("Location", *location);
+    }
+    response.view = rows.get(0, body);
+    response.rows = std::move(rows);  // the view stays valid: the result itself does not move
+    return response;
+}
+
+// The problem of a failed statement; what clients are not told goes to the log, where a request's
+// own text cannot start a new line.
+Problem RequestHandler::failed(const Passage& passage, const postgres::Error& error) const {
+    Problem problem = problem_of(error, !is_read(passage.exchange.method));
+    if (problem.status >= 500) {
+        std::string message;
+        append_json_string(message, error.message);
+        if (!error.detail.empty()) {
+            message += ", ";
+            append_json_string(message, error.detail);
+        }
+        spdlog::error("request {}: route \"{}\" failed with {}: {}", passage.exchange.request_id,
+                      shared_->routes[passage.match->route].name, error.sqlstate, message);
+    }
+    return problem;
+}
+
+// GET /: what this is and what it serves.
+Response RequestHandler::root() const {
+    Response response;
+    std::string& out = response.text;
+    out = R"({"service":"muster","version":")" + std::string(version) +
+          R"(","status":"operational","endpoints":{)";
+    out += R"("health":"GET /health","live":"GET /health/live","ready":"GET /health/ready")";
+    for (const config::Route& route : shared_->routes) {
+        out += ',';
+        append_json_string(out, route.name);
+        out += ':';
+        append_json_string(out, route.method + " " + route.path);
+    }
+    out += "}}";
+    return response;
+}
+
+}  // namespace muster::http

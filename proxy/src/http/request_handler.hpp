@@ -1,0 +1,80 @@
+// What happens to a request, stage by stage.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "http/binding.hpp"
+#include "http/door_metrics.hpp"
+#include "http/exchange.hpp"
+#include "http/health.hpp"
+#include "http/keys.hpp"
+#include "http/route_check.hpp"
+#include "http/router.hpp"
+#include "postgres/pool.hpp"
+#include "timing/query_times.hpp"
+
+namespace muster::http {
+
+// What all threads' handlers share; nothing of it changes while they run, but for its atomics.
+struct Shared {
+    Shared(const config::Config& config, metrics::Registry& registry, unsigned threads);
+
+    const std::vector<config::Route> routes;
+    const Router router;
+    const std::vector<BoundCall> calls;  // by route
+    RouteState route_state;
+    DoorMetrics metrics;
+    timing::QueryTimes query_times;
+    std::atomic<bool> stopping{false};
+};
+
+// One thread's part of the door, without its sockets.
+class RequestHandler {
+  public:
+    RequestHandler(net::io_context& context, unsigned thread, const config::Database& database,
+                   std::shared_ptr<Shared> shared, RedisProbe redis);
+
+    // Answers a request, whatever it is, and counts it.
+    Task<Response> handle(Exchange& exchange);
+
+    // Keeps no database connection from now on that no request needs. On the handler's thread.
+    void stop() { pool_.close(); }
+
+    postgres::Pool& pool() { return pool_; }
+    Health& health() { return health_; }
+
+  private:
+    // A request on its way through the stages.
+    struct Passage {
+        Exchange& exchange;
+        Target target;
+        std::size_t endpoint;  // for the count
+        std::optional<Router::Match> match;
+        std::shared_ptr<const Identity> identity;
+    };
+
+    Task<Response> pass(Passage& passage);
+    Task<std::optional<Response>> built_in(Passage& passage);
+    std::optional<Response> find_route(Passage& passage);
+    Task<std::optional<Response>> identify(Passage& passage);
+    Task<std::optional<Response>> receive(Passage& passage);
+    Task<Response> call(Passage& passage);
+    Task<Result<postgres::Rows, Problem>> query(Passage& passage,
+                                                const std::vector<postgres::Parameter>& values);
+    Response answer(const Passage& passage, postgres::Rows rows) const;
+    Problem failed(const Passage& passage, const postgres::Error& error) const;
+    Response root() const;
+
+    const unsigned thread_;
+    const std::shared_ptr<Shared> shared_;
+    const std::shared_ptr<DoorMetrics::Thread> counters_;
+    postgres::Pool pool_;
+    Keys keys_;
+    Health health_;
+};
+
+}  // namespace muster::http

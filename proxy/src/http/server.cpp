@@ -1,0 +1,144 @@
+// Listening, accepting, and the sweep that enforces the deadlines of slow clients.
+#include "http/server.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "http/session.hpp"
+#include "runtime/runtime.hpp"
+
+namespace muster::http {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How exactly client deadlines are kept. One timer a thread instead of one a connection.
+constexpr auto sweep_period = 50ms;
+constexpr auto pause_without_descriptors = 100ms;
+
+constexpr std::string_view full =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+    "Content-Length: 116\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    R"({"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many connections; try again in 1 s"})"
+    "\n";
+
+}  // namespace
+
+std::shared_ptr<Server> Server::make(net::io_context& context, const config::Http& config,
+                                     Handler handler,
+                                     std::shared_ptr<std::atomic<std::size_t>> connections) {
+    return std::shared_ptr<Server>(
+        new Server(context, config, std::move(handler), std::move(connections)));
+}
+
+Server::Server(net::io_context& context, const config::Http& config, Handler handler,
+               std::shared_ptr<std::atomic<std::size_t>> connections)
+    : context_(context),
+      config_(config),
+      handler_(std::move(handler)),
+      acceptor_(context.get_executor()),
+      accept_pause_(context.get_executor()),
+      sweep_timer_(context.get_executor()),
+      connections_(std::move(connections)) {}
+
+std::uint16_t Server::port() const {
+    error_code ignored;
+    return acceptor_.local_endpoint(ignored).port();
+}
+
+void Server::start() {
+    spawn(context_, "accepting connections", accept_loop());
+}
+
+Task<> Server::accept_loop() {
+    const auto self = shared_from_this();
+    while (!stopping_) {
+        TcpSocket socket(context_.get_executor());
+        error_code ec;
+        co_await acceptor_.async_accept(socket, capture(ec));
+        if (!ec) {
+            admit(std::move(socket));
+        } else if (ec != net::error::operation_aborted && !stopping_) {
+            // Out of descriptors or memory: connections in hand go on, new ones wait.
+            spdlog::warn("cannot accept a connection: {}", ec.message());
+            accept_pause_.expires_after(pause_without_descriptors);
+            error_code ignored;
+            co_await accept_pause_.async_wait(capture(ignored));
+        }
+    }
+}
+
+void Server::admit(TcpSocket socket) {
+    error_code ignored;
+    if (connections_->fetch_add(1) >= config_.max_connections) {
+        connections_->fetch_sub(1);
+        counters_.refused.add();
+        socket.non_blocking(true, ignored);
+        socket.write_some(net::buffer(full), ignored);
+        socket.close(ignored);
+        return;
+    }
+    counters_.accepted.add();
+    socket.set_option(net::ip::tcp::no_delay(true), ignored);
+    spawn(context_, "a connection", Session::run(shared_from_this(), std::move(socket)));
+}
+
+void Server::begin(Session& session) {
+    sessions_.insert(&session);
+    counters_.connections.add(1);
+    if (stopping_) {
+        session.stop(Clock::now());
+    }
+    if (!sweeping_) {
+        sweeping_ = true;
+        spawn(context_, "closing slow connections", sweep_loop());
+    }
+}
+
+void Server::end(Session& session) {
+    sessions_.erase(&session);
+    counters_.connections.add(-1);
+    connections_->fetch_sub(1);
+    if (sessions_.empty()) {
+        sweep_timer_.cancel();
+    }
+}
+
+// Runs as long as there are connections.
+Task<> Server::sweep_loop() {
+    const auto self = shared_from_this();
+    while (!sessions_.empty()) {
+        sweep_timer_.expires_after(sweep_period);
+        error_code ignored;
+        co_await sweep_timer_.async_wait(capture(ignored));
+        const TimePoint now = Clock::now();
+        for (Session* session : sessions_) {
+            session->sweep(now);
+        }
+    }
+    sweeping_ = false;
+}
+
+void Server::stop() {
+    if (stopping_) {
+        return;
+    }
+    stopping_ = true;
+    error_code ec;
+    acceptor_.non_blocking(true, ec);
+    for (std::size_t i = 0; i < config_.max_connections && acceptor_.is_open(); ++i) {
+        TcpSocket socket(context_.get_executor());
+        acceptor_.accept(socket, ec);
+        if (ec) {
+            break;
+        }
+        admit(std::move(socket));
+    }
+    acceptor_.close(ec);
+    accept_pause_.cancel();
+    const TimePoint now = Clock::now();
+    for (Session* session : sessions_) {
+        session->stop(now);
+    }
+}
+
+}  // namespace muster::http

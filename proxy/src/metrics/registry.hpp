@@ -1,0 +1,57 @@
+// What the process has to tell Prometheus: series registered by the rooms, read when scraped.
+//
+// A room keeps its own counters and registers how to read them. Readers run on the scraping thread,
+// so they may only read atomics (or lock what the hot path does not), and what they refer to must
+// live until the last scrape.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
+
+#include "metrics/histogram.hpp"
+
+namespace muster::metrics {
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+class Registry : public prometheus::Collectable {
+  public:
+    // Adds one series to the family `name`, made with the first of them. Names and labels follow
+    // Prometheus' conventions: counters end in _total, durations in _seconds.
+    void counter(const std::string& name, const std::string& help, Labels labels,
+                 std::function<double()> read);
+    void gauge(const std::string& name, const std::string& help, Labels labels,
+               std::function<double()> read);
+    void histogram(const std::string& name, const std::string& help, Labels labels,
+                   std::function<HistogramValue()> read);
+
+    std::vector<prometheus::MetricFamily> Collect() const override;
+
+    // Everything in the text exposition format.
+    std::string text() const;
+
+  private:
+    struct Series {
+        Labels labels;
+        std::function<void(prometheus::ClientMetric&)> read;
+    };
+    struct Family {
+        std::string help;
+        prometheus::MetricType type;
+        std::vector<Series> series;
+    };
+
+    void add(const std::string& name, const std::string& help, prometheus::MetricType type,
+             Series series);
+
+    mutable std::mutex mutex_;  // of start-up and scrapes
+    std::map<std::string, Family> families_;
+};
+
+}  // namespace muster::metrics

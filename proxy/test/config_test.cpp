@@ -1,0 +1,332 @@
+// The configuration room: values and refusals of the loader, the call compiler, path templates.
+#include <boost/test/unit_test.hpp>
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "config/load.hpp"
+
+using namespace muster::config;
+
+namespace {
+
+// A proxy.toml in a directory that goes away with it.
+class File {
+  public:
+    explicit File(const std::string& content) {
+        std::string pattern = std::filesystem::temp_directory_path() / "muster-config-XXXXXX";
+        BOOST_REQUIRE(mkdtemp(pattern.data()) != nullptr);
+        directory_ = pattern;
+        std::ofstream(path()) << content;
+    }
+    ~File() {
+        std::error_code ignored;
+        std::filesystem::remove_all(directory_, ignored);
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    std::string path() const { return directory_ / "proxy.toml"; }
+
+  private:
+    std::filesystem::path directory_;
+};
+
+Config accepted(const std::string& content, const std::vector<std::string>& overrides = {}) {
+    const File file(content);
+    auto config = load(file.path(), overrides);
+    if (!config) {
+        BOOST_FAIL(config.error().text());
+    }
+    return std::move(config).value();
+}
+
+// Checks that `content` is refused at `line` with a message that holds each of `words`.
+void refused(const std::string& content, int line, const std::vector<std::string>& words) {
+    const File file(content);
+    const auto config = load(file.path(), {});
+    BOOST_REQUIRE_MESSAGE(!config, "accepted:\n" << content);
+    const std::string text = config.error().text();
+    BOOST_CHECK_MESSAGE(text.find("proxy.toml:" + std::to_string(line) + ": ") != std::string::npos,
+                        text << "\nis not of line " << line);
+    for (const std::string& word : words) {
+        BOOST_CHECK_MESSAGE(text.find(word) != std::string::npos,
+                            text << "\ndoes not mention " << word);
+    }
+}
+
+void override_refused(const std::string& setting, const std::vector<std::string>& words) {
+    const File file("threads = 1\n");
+    const auto config = load(file.path(), std::vector{setting});
+    BOOST_REQUIRE_MESSAGE(!config, "accepted: " << setting);
+    for (const std::string& word : words) {
+        BOOST_CHECK_MESSAGE(config.error().text().find(word) != std::string::npos,
+                            config.error().text() << "\ndoes not mention " << word);
+    }
+}
+
+std::string route(const std::string& lines) {
+    return "[[route]]\n" + lines;
+}
+
+std::string sql_of(const std::string& call) {
+    const auto compiled = compile_call(call);
+    if (!compiled) {
+        BOOST_FAIL(compiled.error());
+    }
+    return compiled.value().sql;
+}
+
+void call_refused(const std::string& call, const std::string& word) {
+    const auto compiled = compile_call(call);
+    BOOST_REQUIRE_MESSAGE(!compiled, "accepted: " << call);
+    BOOST_CHECK_MESSAGE(compiled.error().find(word) != std::string::npos, compiled.error());
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(loading)
+
+BOOST_AUTO_TEST_CASE(the_shipped_file_is_accepted_and_states_the_defaults) {
+    const auto shipped = load(MUSTER_SOURCE_DIR "/deploy/proxy.toml", {});
+    if (!shipped) {
+        BOOST_FAIL(shipped.error().text());
+    }
+    const Config& config = shipped.value();
+    const Config defaults;
+    BOOST_TEST(config.routes.size() == 23U);
+    BOOST_TEST(config.threads == defaults.threads);
+    BOOST_TEST(config.http.listen.port == defaults.http.listen.port);
+    BOOST_TEST(config.http.max_body_bytes == defaults.http.max_body_bytes);
+    BOOST_TEST(config.http.max_header_bytes == defaults.http.max_header_bytes);
+    BOOST_TEST((config.http.request_timeout == defaults.http.request_timeout));
+    BOOST_TEST((config.http.write_timeout == defaults.http.write_timeout));
+    BOOST_TEST(config.admin.listen.port == defaults.admin.listen.port);
+    BOOST_TEST(config.wire.upstream.port == defaults.wire.upstream.port);
+    BOOST_TEST(config.database.conninfo == defaults.database.conninfo);
+    BOOST_TEST(config.database.pool_queue == defaults.database.pool_queue);
+    BOOST_TEST(config.relay.conninfo == defaults.relay.conninfo);
+    BOOST_TEST(config.relay.stream_length == defaults.relay.stream_length);
+    BOOST_TEST(config.redis.address.port == defaults.redis.address.port);
+    BOOST_TEST(config.log.level == defaults.log.level);
+}
+
+BOOST_AUTO_TEST_CASE(values_are_read_with_their_units) {
+    const Config config = accepted(
+        "threads = 3\n"
+        "[http]\n"
+        "listen = \"[::1]:9000\"\n"
+        "max_body_bytes = \"2MiB\"\n"
+        "max_header_bytes = 4096\n"
+        "idle_timeout = \"250ms\"\n"
+        "read_timeout = \"2min\"\n"
+        "[relay]\n"
+        "enabled = false\n");
+    BOOST_TEST(config.threads == 3U);
+    BOOST_TEST(config.http.listen.host == "::1");
+    BOOST_TEST(config.http.listen.port == 9000);
+    BOOST_TEST(config.http.max_body_bytes == 2U * 1024 * 1024);
+    BOOST_TEST(config.http.max_header_bytes == 4096U);
+    BOOST_TEST(config.http.idle_timeout.count() == 250);
+    BOOST_TEST(config.http.read_timeout.count() == 120000);
+    BOOST_TEST(!config.relay.enabled);
+}
+
+BOOST_AUTO_TEST_CASE(overrides_win_and_are_typed_by_their_setting) {
+    const Config config =
+        accepted("[http]\nlisten = \"127.0.0.1:1\"\n",
+                 {"http.listen=127.0.0.1:0", "http.idle_timeout=7s", "threads=2",
+                  "database.conninfo=host=/run dbname=a=b", "relay.enabled=false",
+                  "database.pool_size=4", "http.max_body_bytes=16KiB", "redis.username=1"});
+    BOOST_TEST(config.http.listen.port == 0);
+    BOOST_TEST(config.http.idle_timeout.count() == 7000);
+    BOOST_TEST(config.threads == 2U);
+    BOOST_TEST(config.database.conninfo == "host=/run dbname=a=b");
+    BOOST_TEST(!config.relay.enabled);
+    BOOST_TEST(config.database.pool_size == 4U);
+    BOOST_TEST(config.http.max_body_bytes == 16384U);
+    BOOST_TEST(config.redis.username == "1");
+}
+
+BOOST_AUTO_TEST_CASE(wrong_overrides_name_the_setting_and_what_is_allowed) {
+    override_refused("http.listen", {"--set http.listen", "section.key=value"});
+    override_refused("http.nothing=1", {"--set http.nothing", "unknown", "http.listen"});
+    override_refused("database.pool_size=many", {"database.pool_size", "\"many\"", "1 to 1000"});
+    override_refused("http.idle_timeout=5", {"http.idle_timeout", "duration", "not 5"});
+    override_refused("relay.poll_busy=1s", {"poll_busy", "poll_idle"});
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_is_not_there) {
+    const auto config = load("/nonexistent/proxy.toml", {});
+    BOOST_REQUIRE(!config);
+    BOOST_TEST(config.error().text().find("/nonexistent/proxy.toml: cannot be read") == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(wrong_settings_are_refused_with_their_line) {
+    refused("threads = 1\n[http\n", 2, {});
+    refused("threads = 1\nthreads = 2\n", 2, {"threads"});
+    refused("\n[httpd]\nlisten = \"x:1\"\n", 2, {"\"httpd\"", "http", "[[route]]"});
+    refused("[http]\nlisten = \"127.0.0.1:8002\"\nlissten = 1\n", 3,
+            {"\"lissten\"", "[http]", "listen"});
+    refused("[http]\nlisten = 8002\n", 2, {"http.listen", "8002", "host:port"});
+    refused("[http]\nlisten = \"localhost:99999\"\n", 2, {"99999", "65535"});
+    refused("[http]\nlisten = \"::1:80\"\n", 2, {"::1:80"});
+    refused("[http]\nmax_headers = 0\n", 2, {"http.max_headers", "from 1 to", "not 0"});
+    refused("[http]\nmax_headers = 1.5\n", 2, {"integer", "1.5"});
+    refused("[http]\nmax_body_bytes = \"8MB\"\n", 2, {"8MB", "8MiB"});
+    refused("[http]\nidle_timeout = 60\n", 2, {"duration", "not 60"});
+    refused("[http]\nidle_timeout = \"60\"\n", 2, {"duration"});
+    refused("[http]\nidle_timeout = \"99999999999999999999s\"\n", 2, {"duration"});
+    refused("[http]\nidle_timeout = [\"60s\"]\n", 2, {"single value"});
+    refused("[relay]\nenabled = \"yes\"\n", 2, {"relay.enabled", "true or false"});
+    refused("[log]\nlevel = \"loud\"\n", 2, {"\"loud\"", "debug, info"});
+    refused("http = 1\n", 1, {"[http]"});
+    refused("route = 1\n", 1, {"[[route]]"});
+    refused("threads = -1\n", 1, {"0 to 256"});
+}
+
+BOOST_AUTO_TEST_CASE(a_refused_connection_string_is_not_shown) {
+    const File file("[database]\nconninfo = 12345678\n");
+    const auto config = load(file.path(), {});
+    BOOST_REQUIRE(!config);
+    BOOST_TEST(config.error().text().find("12345678") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(routes)
+
+BOOST_AUTO_TEST_CASE(a_route_is_read) {
+    const Config config = accepted(
+        "threads = 1\n\n[[route]]\nname = \"r\"\nmatch = \"PUT /a/{id}/b/\"\n"
+        "params = { n = { type = \"int\", min = -1, max = 5 }, v = { values = [\"x\", \"y\"] } }\n"
+        "call = \"f($id, $n::int, $v, $other, $body::jsonb)\"\nsuccess = 202\n");
+    BOOST_REQUIRE(config.routes.size() == 1U);
+    const Route& r = config.routes.front();
+    BOOST_TEST(r.line == 3);
+    BOOST_TEST(r.method == "PUT");
+    BOOST_TEST(r.segments.size() == 3U);
+    BOOST_TEST(r.segments[1].parameter);
+    BOOST_TEST(r.compiled.sql == "f($1, $2::int, $3, $4, $5::jsonb)");
+    BOOST_TEST(r.compiled.parameters.size() == 5U);
+    BOOST_TEST((r.compiled.parameters[4].body == CallParameter::Body::jsonb));
+    BOOST_TEST(*r.params.at("n").min == -1);
+    BOOST_TEST(*r.params.at("n").max == 5);
+    BOOST_TEST(r.params.at("v").values.size() == 2U);
+    BOOST_TEST(r.success == 202U);
+}
+
+BOOST_AUTO_TEST_CASE(wrong_routes_are_refused_with_their_line) {
+    const std::string name = "name = \"r\"\n";
+    const std::string match = "match = \"GET /a/{id}\"\n";
+    const std::string call = "call = \"f($id)\"\n";
+    accepted(route(name + match + call));
+    refused(route(match + call), 1, {"\"name\""});
+    refused(route(name + call), 1, {"\"match\""});
+    refused(route(name + match), 1, {"\"call\""});
+    refused(route(name + match + call + "cash = 1\n"), 5, {"\"cash\"", "success"});
+    refused(route("name = \"a-b\"\n" + match + call), 2, {"\"a-b\""});
+    refused(route("name = 3\n" + match + call), 2, {"name"});
+    refused(route(name + "match = \"FETCH /a\"\n" + call), 3, {"FETCH", "PATCH"});
+    refused(route(name + "match = \"/a\"\n" + call), 3, {"METHOD /path"});
+    refused(route(name + "match = \"GET a\"\n" + call), 3, {"slash"});
+    refused(route(name + "match = \"GET /a//b\"\n" + call), 3, {"empty segment"});
+    refused(route(name + "match = \"GET /a/x{id}\"\n" + call), 3, {"x{id}"});
+    refused(route(name + "match = \"GET /a/{i d}\"\n" + call), 3, {"i d"});
+    refused(route(name + "match = \"GET /a/{id}/{id}\"\n" + call), 3, {"{id} twice"});
+    refused(route(name + "match = \"GET /a/{key}\"\n" + call), 3, {"{key}", "reserved"});
+    refused(route(name + "match = \"GET /\"\n" + "call = \"f()\"\n"), 3, {"itself"});
+    refused(route(name + "match = \"GET /health/live/\"\n" + "call = \"f()\"\n"), 3, {"itself"});
+    refused(route(name + match + "call = \"f()\"\n"), 4, {"$id"});
+    refused(route(name + match + "call = \"f($id, $body::json)\"\n"), 4, {"$body", "GET"});
+    refused(route(name + match + "call = \"f($id, $key)\"\n"), 4, {"$key", "reserved"});
+    refused(route(name + match + "call = \"f($id\"\n"), 4, {"parenthesis"});
+    refused(route(name + match + call + "params = 1\n"), 5, {"params"});
+    refused(route(name + match + call + "params = { n = { type = \"int\" } }\n"), 5, {"\"n\""});
+    refused(route(name + match + call + "params = { id = 1 }\n"), 5, {"\"id\""});
+    refused(route(name + match + call + "params = { id = { type = \"real\" } }\n"), 5, {"real"});
+    refused(route(name + match + call + "params = { id = { tipe = \"int\" } }\n"), 5, {"tipe"});
+    refused(route(name + match + call + "params = { id = { min = 1 } }\n"), 5, {"min"});
+    refused(route(name + match + call + "params = { id = { type = \"int\", min = 2, max = 1 } }\n"),
+            5, {"min 2 above max 1"});
+    refused(route(name + match + call + "params = { id = { values = [1] } }\n"), 5, {"values"});
+    refused(route(name + match + call + "success = 404\n"), 5, {"200 to 299"});
+}
+
+BOOST_AUTO_TEST_CASE(routes_that_clash_are_refused) {
+    const std::string first = route("name = \"a\"\nmatch = \"GET /x/{id}\"\ncall = \"f($id)\"\n");
+    refused(first + route("name = \"a\"\nmatch = \"GET /y\"\ncall = \"f()\"\n"), 5,
+            {"\"a\"", "line 1"});
+    refused(first + route("name = \"b\"\nmatch = \"GET /x/{other}/\"\ncall = \"f($other)\"\n"), 5,
+            {"GET /x/{other}/", "\"a\"", "line 1"});
+    accepted(first + route("name = \"b\"\nmatch = \"PUT /x/{other}\"\ncall = \"f($other)\"\n"));
+    accepted(first + route("name = \"b\"\nmatch = \"GET /x/word\"\ncall = \"f()\"\n"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(calls)
+
+BOOST_AUTO_TEST_CASE(names_become_positions_and_the_same_name_the_same_one) {
+    BOOST_TEST(sql_of("f($a, $b::int, $a)") == "f($1, $2::int, $1)");
+    BOOST_TEST(sql_of("f(a=>$a_1,b=>$B)") == "f(a=>$1,b=>$2)");
+    BOOST_TEST(sql_of("  s.f()  ") == "s.f()");
+    BOOST_TEST(sql_of("\"F\"($x)") == "\"F\"($1)");
+}
+
+BOOST_AUTO_TEST_CASE(what_only_looks_like_a_name_is_left_alone) {
+    BOOST_TEST(sql_of("f('$a', $b)") == "f('$a', $1)");
+    BOOST_TEST(sql_of("f('it''s $a', $b)") == "f('it''s $a', $1)");
+    BOOST_TEST(sql_of("f(E'it\\'s $a', $b)") == "f(E'it\\'s $a', $1)");
+    BOOST_TEST(sql_of("f('back\\', $b)") == "f('back\\', $1)");
+    BOOST_TEST(sql_of("f(\"$a\" => $b)") == "f(\"$a\" => $1)");
+    BOOST_TEST(sql_of("f($$ $a $$, $b)") == "f($$ $a $$, $1)");
+    BOOST_TEST(sql_of("f($t$ $a $$ $t$, $b)") == "f($t$ $a $$ $t$, $1)");
+    BOOST_TEST(sql_of("f(a$b, $c)") == "f(a$b, $1)");
+    BOOST_TEST(sql_of("f(1e5, $c)") == "f(1e5, $1)");
+    BOOST_TEST(sql_of("f(/* $a /* $b */ $c */ $d)") == "f(  $1)");
+    BOOST_TEST(sql_of("f($a) -- $b") == "f($1)");
+    BOOST_TEST(sql_of("f( -- ) $b\n$a)") == "f(  \n$1)");
+}
+
+BOOST_AUTO_TEST_CASE(the_body_is_bound_with_its_cast) {
+    const auto body = [](const std::string& call) {
+        const auto compiled = compile_call(call);
+        if (!compiled) {
+            BOOST_FAIL(compiled.error());
+        }
+        return compiled.value().parameters.front().body;
+    };
+    BOOST_TEST((body("f($body::json)") == CallParameter::Body::json));
+    BOOST_TEST((body("f($body :: JSONB)") == CallParameter::Body::jsonb));
+    BOOST_TEST((body("f($body::text)") == CallParameter::Body::text));
+    BOOST_TEST((body("f($body::bytea)") == CallParameter::Body::bytea));
+    BOOST_TEST((body("f($id, $body::json)") == CallParameter::Body::none));
+    call_refused("f($body)", "must be cast");
+    call_refused("f($body::int)", "must be cast");
+    call_refused("f($body::json, $body::jsonb)", "two different types");
+}
+
+BOOST_AUTO_TEST_CASE(broken_calls_are_refused) {
+    call_refused("", "function call");
+    call_refused("now", "function call");
+    call_refused("(select 1)", "function call");
+    call_refused("f() where true", "function call");
+    call_refused("f())", "unmatched");
+    call_refused("f((1)", "unclosed");
+    call_refused("f(); drop table x", "semicolon");
+    call_refused("f($1)", "positional");
+    call_refused("f($)", "names no parameter");
+    call_refused("f('x)", "unterminated string");
+    call_refused("f(E'x\\')", "unterminated string");
+    call_refused("f(\"x)", "unterminated quoted identifier");
+    call_refused("f(/* x)", "unterminated comment");
+    call_refused("f($$ x)", "unterminated dollar");
+    call_refused("f($a$ x $b$)", "unterminated dollar");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
