@@ -88,7 +88,7 @@ VALUES ('forged', '', '', '{}', '{}', '{}');
 SELECT muster.publish_change();
 CREATE TEMP TABLE mine (id int PRIMARY KEY);
 CREATE TRIGGER forge AFTER INSERT ON mine FOR EACH ROW
-    EXECUTE FUNCTION muster.publish_change('forged', 'agent', 'key', '', '', '');
+    EXECUTE FUNCTION muster.publish_change('forged', 'agent', 'key', '', '', '', '');
 SELECT muster.publish('mine', 'agent');
 RESET ROLE;
 SELECT muster.publish_change();
@@ -208,7 +208,7 @@ CREATE TRIGGER wrong AFTER INSERT ON shop.bare FOR EACH ROW EXECUTE FUNCTION mus
 INSERT INTO shop.bare DEFAULT VALUES;
 DROP TRIGGER wrong ON shop.bare;
 CREATE TRIGGER wrong BEFORE INSERT ON shop.bare FOR EACH ROW
-    EXECUTE FUNCTION muster.publish_change('a', 'b', 'key', '', '', '');
+    EXECUTE FUNCTION muster.publish_change('a', 'b', 'key', '', '', '', '');
 INSERT INTO shop.bare DEFAULT VALUES;
 
 -- A trigger that a publishing trigger's conversion brings about may publish in turn, even the same table.

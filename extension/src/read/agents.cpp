@@ -1,4 +1,5 @@
 // muster.agents() and muster.agent(): the same pages as rows of muster.agent_row, for SQL to go on with.
+#include "read/answer.hpp"
 #include "read/children.hpp"
 
 #include "json/row.hpp"
@@ -102,7 +103,7 @@ Datum child_of(const ChildSet& set, std::int32_t group, const json::Arena& texts
 }
 
 void convert_row(const RowPage& self, TupleTableSlot* slot, std::int32_t group, const Children& children,
-                 Datum* values, bool* nulls) {
+                 const json::Arena& texts, Datum* values, bool* nulls) {
     for (int i = 0; i < RowColumns; i++) {
         nulls[i] = true;
     }
@@ -121,37 +122,24 @@ void convert_row(const RowPage& self, TupleTableSlot* slot, std::int32_t group, 
                            : set.kind == ChildKind::Tools ? Tools
                                                           : EventCount;
         values[column] =
-            set.is_count() ? Int64GetDatum(set.counts[group]) : child_of(set, group, children.texts);
+            set.is_count() ? Int64GetDatum(set.counts[group]) : child_of(set, group, texts);
         nulls[column] = false;
     }
     values[Extra] = extra_of(self, slot);
     nulls[Extra] = false;
 }
 
-// The tuplestore that the caller of a set-returning function reads, made in the memory that the
-// caller asks for.
+// The tuplestore that the caller of a set-returning function reads.
 Tuplestorestate* make_result(FunctionCallInfo fcinfo, TupleDesc& descriptor) {
-    auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (result == nullptr || !IsA(result, ReturnSetInfo) || (result->allowedModes & SFRM_Materialize) == 0) {
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("set-valued function called in context that cannot accept a set")));
-    }
-    MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
     if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE ||
         descriptor->natts != RowColumns) {
         elog(ERROR, "return type must be muster.agent_row");
     }
-    Tuplestorestate* rows = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-                                                  false, work_mem);
-    MemoryContextSwitchTo(caller);
-    result->returnMode = SFRM_Materialize;
-    result->setResult = rows;
-    result->setDesc = descriptor;
-    return rows;
+    return begin_rows(fcinfo, descriptor);
 }
 
-void put_rows(const RowPage& self, const Children& children, MemoryContext row_context,
-              Tuplestorestate* result, TupleDesc result_descriptor) {
+void put_rows(const RowPage& self, const Children& children, const json::Arena& texts,
+              MemoryContext row_context, Tuplestorestate* result, TupleDesc result_descriptor) {
     TupleTableSlot* slot = MakeSingleTupleTableSlot(self.descriptor, &TTSOpsHeapTuple);
     for (std::uint32_t i = 0; i < self.rows.count; i++) {
         MemoryContext spi = MemoryContextSwitchTo(row_context);
@@ -159,7 +147,7 @@ void put_rows(const RowPage& self, const Children& children, MemoryContext row_c
         bool nulls[RowColumns];
         ExecStoreHeapTuple(self.rows[i], slot, false);
         const std::int32_t group = children.count > 0 ? self.page.groups[i] : -1;
-        convert_row(self, slot, group, children, values, nulls);
+        convert_row(self, slot, group, children, texts, values, nulls);
         tuplestore_putvalues(result, result_descriptor, values, nulls);
         MemoryContextSwitchTo(spi);
         MemoryContextReset(row_context);
@@ -186,8 +174,10 @@ void run_rows(FunctionCallInfo fcinfo, const Request& request, bool is_list) {
         run_item(self.page, source);
     }
     if (self.rows.count > 0) {
-        put_rows(self, fetch_children(self.page, source, row_context), row_context, result,
-                 result_descriptor);
+        json::Arena texts = take_scratch();
+        const Children children = fetch_children(self.page, source, texts, row_context);
+        put_rows(self, children, texts, row_context, result, result_descriptor);
+        keep_scratch(texts);
     }
     SPI_finish();
 }

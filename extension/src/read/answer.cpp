@@ -1,74 +1,69 @@
-// A row is a header, then its columns one after the other. With two columns the header is 24 bytes with
-// and without a bitmap of nulls, and the body follows it, at a multiple of four as its type wants.
+// The row is formed in the tuplestore that the caller reads, straight from the session's buffer, so that a
+// large document is copied once.
 #include "read/answer.hpp"
 
 namespace muster::read {
 namespace {
 
 constexpr int columns = 2;
-constexpr std::size_t header_size = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(columns));
-static_assert(header_size == MAXALIGN(SizeofHeapTupleHeader));
-constexpr std::size_t body_start = header_size + VARHDRSZ;
 
-// The number of the row's type in this session, taken once.
-std::int32_t row_type() {
-    static std::int32_t number = -1;
-    if (number < 0) {
+// The row's type, made once for the session.
+TupleDesc row_type() {
+    static TupleDesc type = nullptr;
+    if (type == nullptr) {
+        MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
         TupleDesc descriptor = CreateTemplateTupleDesc(columns);
         TupleDescInitEntry(descriptor, 1, "body", JSONOID, -1, 0);
         TupleDescInitEntry(descriptor, 2, "next", TEXTOID, -1, 0);
-        number = BlessTupleDesc(descriptor)->tdtypmod;
+        type = BlessTupleDesc(descriptor);
+        MemoryContextSwitchTo(caller);
     }
-    return number;
+    return type;
 }
 
-// Writes the header of a row whose first `present` columns are not null.
-void write_header(char* row, std::size_t size, int present) {
-    auto* header = reinterpret_cast<HeapTupleHeader>(row);
-    std::memset(row, 0, header_size);
-    HeapTupleHeaderSetDatumLength(header, static_cast<std::uint32_t>(size));
-    HeapTupleHeaderSetTypeId(header, RECORDOID);
-    HeapTupleHeaderSetTypMod(header, row_type());
-    ItemPointerSetInvalid(&header->t_ctid);
-    HeapTupleHeaderSetNatts(header, columns);
-    header->t_hoff = header_size;
-    if (present > 0) {
-        header->t_infomask |= HEAP_HASVARWIDTH;
-    }
-    if (present < columns) {
-        header->t_infomask |= HEAP_HASNULL;
-        header->t_bits[0] = static_cast<bits8>((1 << present) - 1);
-    }
+Datum answer(FunctionCallInfo fcinfo, Datum* values, bool* nulls) {
+    tuplestore_putvalues(begin_rows(fcinfo, row_type()), row_type(), values, nulls);
+    return Datum{0};
 }
 
 }  // namespace
 
-json::Arena begin_answer(std::size_t body_size) {
-    if (body_size > MaxAllocSize - body_start) {
-        json::report_too_large();
-    }
-    json::Arena arena = json::make_arena(body_start + body_size);
-    arena.used = body_start;
+json::Arena begin_body() {
+    json::Arena arena = take_scratch();
+    arena.used = VARHDRSZ;
     return arena;
 }
 
-Datum finish_answer(json::Arena& arena, const text* next) {
-    const std::size_t body_size = arena.used - header_size;
-    if (next != nullptr) {
-        const std::size_t padding = INTALIGN(arena.used) - arena.used;
-        std::memset(arena.reserve(padding), 0, padding);
-        arena.used += padding;
-        arena.put(reinterpret_cast<const char*>(next), VARSIZE(next));
-    }
-    SET_VARSIZE(arena.data + header_size, body_size);
-    write_header(arena.data, arena.used, next == nullptr ? 1 : 2);
-    return PointerGetDatum(arena.data);
+Datum finish_body(FunctionCallInfo fcinfo, json::Arena& body, const text* next) {
+    SET_VARSIZE(body.data, body.used);
+    Datum values[columns] = {PointerGetDatum(body.data), PointerGetDatum(const_cast<text*>(next))};
+    bool nulls[columns] = {false, next == nullptr};
+    const Datum row = answer(fcinfo, values, nulls);
+    keep_scratch(body);
+    return row;
 }
 
-Datum empty_answer() {
-    auto* row = static_cast<char*>(palloc(header_size));
-    write_header(row, header_size, 0);
-    return PointerGetDatum(row);
+Datum empty_answer(FunctionCallInfo fcinfo) {
+    Datum values[columns] = {};
+    bool nulls[columns] = {true, true};
+    return answer(fcinfo, values, nulls);
+}
+
+Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor) {
+    auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    if (result == nullptr || !IsA(result, ReturnSetInfo) || (result->allowedModes & SFRM_Materialize) == 0) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("set-valued function called in context that cannot accept a set"),
+                        errhint("Call it in FROM.")));
+    }
+    MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+    Tuplestorestate* rows =
+        tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+    result->returnMode = SFRM_Materialize;
+    result->setResult = rows;
+    result->setDesc = CreateTupleDescCopy(descriptor);
+    MemoryContextSwitchTo(caller);
+    return rows;
 }
 
 }  // namespace muster::read

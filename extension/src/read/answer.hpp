@@ -1,19 +1,21 @@
-// The value that a reading function returns: a row (body json, next text), made in place around its body
-// so that a large document is not copied once more.
+// How a reading function returns its row (body json, next text), and others their rows.
 #pragma once
 
-#include "read/server.hpp"
-#include "json/arena.hpp"
+#include "read/scratch.hpp"
 
 namespace muster::read {
 
-// An arena in the current memory context in which the body is to be written next.
-json::Arena begin_answer(std::size_t body_size);
+// The session's buffer, with room for a value's header before the body that is to be written.
+json::Arena begin_body();
 
-// Completes the row around the body; no next means null. The arena must not be used any more.
-Datum finish_answer(json::Arena& arena, const text* next);
+// Returns the row and keeps the buffer; no next means null.
+Datum finish_body(FunctionCallInfo fcinfo, json::Arena& body, const text* next);
 
-// The row (NULL, NULL), in the current memory context.
-Datum empty_answer();
+// Returns the row (NULL, NULL).
+Datum empty_answer(FunctionCallInfo fcinfo);
+
+// The rows that a set-returning function returns, empty at first, in the memory that its caller asks for.
+// They are of the type that the descriptor says.
+Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor);
 
 }  // namespace muster::read

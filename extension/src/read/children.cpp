@@ -6,8 +6,6 @@
 namespace muster::read {
 namespace {
 
-constexpr std::size_t first_capacity = 32 * 1024;
-
 // A goal and what it is ordered by.
 struct GoalRow {
     std::int32_t key;
@@ -421,11 +419,11 @@ char* ChildSet::put(char* to, std::int32_t key, const char* texts) const {
     return to;
 }
 
-Children fetch_children(const Page& page, const Source& source, MemoryContext row_context) {
+Children fetch_children(const Page& page, const Source& source, json::Arena& texts,
+                        MemoryContext row_context) {
     Children children{};
     const Request& request = *page.request;
-    children.texts = json::make_arena(first_capacity);
-    const Fetch fetch{page, source, row_context, children.texts};
+    const Fetch fetch{page, source, row_context, texts};
     for (int i = 0; i < request.table->child_count; i++) {
         if ((request.children & 1U << i) == 0) {
             continue;

@@ -35,10 +35,10 @@ struct ChildSet {
 struct Children {
     ChildSet sets[most_children];
     int count;
-    json::Arena texts;
 };
 
-// Fetches the children that the page's request includes.
-Children fetch_children(const Page& page, const Source& source, MemoryContext row_context);
+// Fetches the children that the page's request includes. Their text is appended to the arena.
+Children fetch_children(const Page& page, const Source& source, json::Arena& texts,
+                        MemoryContext row_context);
 
 }  // namespace muster::read

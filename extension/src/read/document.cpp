@@ -8,8 +8,6 @@
 namespace muster::read {
 namespace {
 
-constexpr std::size_t first_capacity = 32 * 1024;
-
 struct JsonPage {
     Page page;  // must come first
     json::Arena* out;
@@ -64,32 +62,21 @@ void init(JsonPage& self, const Request& request, json::Arena& out, bool is_list
     self.is_list = is_list;
 }
 
-Datum finish_plain(JsonPage& self, MemoryContext caller) {
-    if (!self.is_list && self.page.taken == 0) {
-        return Datum{0};
-    }
-    if (self.is_list) {
-        self.out->put(']');
-    }
-    const text* next = self.is_list ? next_cursor(self.page) : nullptr;
-    MemoryContextSwitchTo(caller);
-    return finish_answer(*self.out, next);
-}
-
-// The answer of a request without children. Datum 0 if an item was not found.
-Datum plain_document(const Request& request, const Source& source, bool is_list, MemoryContext caller) {
-    MemoryContext row_context = make_row_context();
-    MemoryContext spi = MemoryContextSwitchTo(caller);
-    json::Arena out = begin_answer(first_capacity);
-    MemoryContextSwitchTo(spi);
+// Writes the answer of a request without children. False if an item was not found.
+bool put_plain(json::Arena& out, const text*& next, const Request& request, const Source& source,
+               bool is_list) {
+    JsonPage self{};
+    init(self, request, out, is_list, make_row_context());
+    self.page.take = take_final_row;
     if (is_list) {
         out.put('[');
     }
-    JsonPage self{};
-    init(self, request, out, is_list, row_context);
-    self.page.take = take_final_row;
     run_request(self, source);
-    return finish_plain(self, caller);
+    if (is_list) {
+        out.put(']');
+        next = next_cursor(self.page);
+    }
+    return is_list || self.page.taken > 0;
 }
 
 // What each child's name and the punctuation around it come to, for one row.
@@ -116,10 +103,10 @@ std::size_t row_size(const Segment& row, std::int32_t group, const Children& chi
     return size - (row.length == 0 && children.count > 0 ? 1 : 0);
 }
 
-char* put_row(char* to, const char* rows, const Segment& row, std::int32_t group,
+char* put_row(char* to, const char* texts, const Segment& row, std::int32_t group,
               const Children& children, const ChildKeys& keys) {
     *to++ = '{';
-    std::memcpy(to, rows + row.offset, row.length);
+    std::memcpy(to, texts + row.offset, row.length);
     to += row.length;
     for (int i = 0; i < children.count; i++) {
         std::string_view key = keys.texts[i];
@@ -127,13 +114,14 @@ char* put_row(char* to, const char* rows, const Segment& row, std::int32_t group
             key.remove_prefix(1);
         }
         std::memcpy(to, key.data(), key.size());
-        to = children.sets[i].put(to + key.size(), group, children.texts.data);
+        to = children.sets[i].put(to + key.size(), group, texts);
     }
     *to++ = '}';
     return to;
 }
 
-Datum stitch(const JsonPage& self, const Children& children, MemoryContext caller) {
+// Puts the rows and their children together.
+void stitch(json::Arena& out, const JsonPage& self, const Children& children) {
     const ChildKeys keys = make_child_keys(children);
     const List<Segment>& rows = self.rows;
     const List<std::int32_t>& groups = self.page.groups;
@@ -141,11 +129,6 @@ Datum stitch(const JsonPage& self, const Children& children, MemoryContext calle
     for (std::uint32_t i = 0; i < rows.count; i++) {
         size += row_size(rows[i], groups[i], children, keys) + (i > 0 ? 1 : 0);
     }
-    const text* next = self.is_list ? next_cursor(self.page) : nullptr;
-    const std::size_t next_size = next == nullptr ? 0 : VARSIZE(next) + ALIGNOF_INT;
-
-    MemoryContextSwitchTo(caller);
-    json::Arena out = begin_answer(size + next_size);
     char* to = out.reserve(size);
     if (self.is_list) {
         *to++ = '[';
@@ -160,26 +143,33 @@ Datum stitch(const JsonPage& self, const Children& children, MemoryContext calle
         *to++ = ']';
     }
     out.commit(to);
-    return finish_answer(out, next);
 }
 
-Datum full_document(const Request& request, const Source& source, bool is_list, MemoryContext caller) {
+// The same with children.
+bool put_full(json::Arena& out, const text*& next, const Request& request, const Source& source,
+              bool is_list) {
     MemoryContext row_context = make_row_context();
-    json::Arena out = json::make_arena(first_capacity);
+    json::Arena texts = take_scratch();
     JsonPage self{};
-    init(self, request, out, is_list, row_context);
+    init(self, request, texts, is_list, row_context);
     self.page.take = take_row;
     self.rows = make_list<Segment>();
     run_request(self, source);
-    if (!is_list && self.page.taken == 0) {
-        return Datum{0};
+    const bool found = is_list || self.page.taken > 0;
+    if (found) {
+        stitch(out, self, fetch_children(self.page, source, texts, row_context));
     }
-    return stitch(self, fetch_children(self.page, source, row_context), caller);
+    if (is_list) {
+        next = next_cursor(self.page);
+    }
+    keep_scratch(texts);
+    return found;
 }
 
-Datum document(const Request& request, const Source& source, bool is_list, MemoryContext caller) {
-    return request.children == 0 ? plain_document(request, source, is_list, caller)
-                                 : full_document(request, source, is_list, caller);
+bool put_document(json::Arena& out, const text*& next, const Request& request, const Source& source,
+                  bool is_list) {
+    return request.children == 0 ? put_plain(out, next, request, source, is_list)
+                                 : put_full(out, next, request, source, is_list);
 }
 
 void connect() {
@@ -190,30 +180,42 @@ void connect() {
 
 }  // namespace
 
-Datum list_document(Request& request) {
+Datum list_document(FunctionCallInfo fcinfo, Request& request) {
     const Source source = find_source();
     check_fields(request, source);
+    json::Arena body = begin_body();
+    const text* next = nullptr;
     MemoryContext caller = CurrentMemoryContext;
     connect();
-    const Datum answer = document(request, source, true, caller);
+    put_document(body, next, request, source, true);
+    if (next != nullptr) {
+        MemoryContext spi = MemoryContextSwitchTo(caller);
+        next = DatumGetTextPCopy(PointerGetDatum(const_cast<text*>(next)));
+        MemoryContextSwitchTo(spi);
+    }
     SPI_finish();
-    return answer;
+    return finish_body(fcinfo, body, next);
 }
 
-Datum item_document(Request& request, Request* second) {
+Datum item_document(FunctionCallInfo fcinfo, Request& request, Request* second) {
     const Source source = find_source();
     request.limit = 1;
     check_fields(request, source);
-    MemoryContext caller = CurrentMemoryContext;
+    json::Arena body = begin_body();
+    const text* next = nullptr;
     connect();
-    Datum answer = document(request, source, false, caller);
-    if (answer == Datum{0} && second != nullptr) {
+    bool found = put_document(body, next, request, source, false);
+    if (!found && second != nullptr) {
         second->limit = 1;
         second->children = request.children;
-        answer = document(*second, source, false, caller);
+        found = put_document(body, next, *second, source, false);
     }
     SPI_finish();
-    return answer == Datum{0} ? empty_answer() : answer;
+    if (!found) {
+        keep_scratch(body);
+        return empty_answer(fcinfo);
+    }
+    return finish_body(fcinfo, body, nullptr);
 }
 
 }  // namespace muster::read

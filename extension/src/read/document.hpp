@@ -5,12 +5,11 @@
 
 namespace muster::read {
 
-// The page that the request asks for, as an array, and the cursor after it: a row (body, next) in the
-// current memory context.
-Datum list_document(Request& request);
+// Returns the page that the request asks for, as an array, and the cursor after it.
+Datum list_document(FunctionCallInfo fcinfo, Request& request);
 
-// The row that the request's filters name, as an object: the same kind of row, both null if there is none.
-// `second`, unless null, is tried when the first finds nothing.
-Datum item_document(Request& request, Request* second = nullptr);
+// Returns the row that the request's filters name, as an object, or nulls if there is none. `second`,
+// unless null, is asked when the first finds nothing.
+Datum item_document(FunctionCallInfo fcinfo, Request& request, Request* second = nullptr);
 
 }  // namespace muster::read

@@ -3,6 +3,7 @@
 #include "read/document.hpp"
 
 #include "json/jsonb.hpp"
+#include "read/answer.hpp"
 
 namespace muster::read {
 namespace {
@@ -12,23 +13,23 @@ constexpr std::string_view no_includes = "";
 // An item found by its first argument, of a table without children. Null finds nothing.
 Datum childless_item(FunctionCallInfo fcinfo, const Table& table, int which) {
     if (PG_ARGISNULL(0)) {
-        PG_RETURN_NULL();
+        return empty_answer(fcinfo);
     }
     Request request = make_request(table);
     request.filter_by(which, PG_GETARG_DATUM(0));
     take_fields(request, fcinfo, 1);
-    return item_document(request);
+    return item_document(fcinfo, request);
 }
 
 Datum item(FunctionCallInfo fcinfo, const Table& table, int which, std::string_view includes) {
     if (PG_ARGISNULL(0)) {
-        PG_RETURN_NULL();
+        return empty_answer(fcinfo);
     }
     Request request = make_request(table);
     request.filter_by(which, PG_GETARG_DATUM(0));
     take_include(request, fcinfo, 1, includes);
     take_fields(request, fcinfo, 2);
-    return item_document(request);
+    return item_document(fcinfo, request);
 }
 
 int hex_digit(char c) {
@@ -97,7 +98,7 @@ Datum muster_agents_json(PG_FUNCTION_ARGS) {
     take_page(request, fcinfo, 1, 2, 3);
     take_include(request, fcinfo, 4, agent_includes);
     take_fields(request, fcinfo, 5);
-    return list_document(request);
+    return list_document(fcinfo, request);
 }
 
 // (id, include, fields)
@@ -114,13 +115,13 @@ Datum muster_goals_json(PG_FUNCTION_ARGS) {
     take_page(request, fcinfo, 3, 4, 5);
     take_include(request, fcinfo, 6, no_includes);
     take_fields(request, fcinfo, 7);
-    return list_document(request);
+    return list_document(fcinfo, request);
 }
 
 // (id, include, fields); the id is a goal_id, or else the goal's uuid
 Datum muster_goal_json(PG_FUNCTION_ARGS) {
     if (PG_ARGISNULL(0)) {
-        PG_RETURN_NULL();
+        return empty_answer(fcinfo);
     }
     Request request = make_request(goals_table);
     request.filter_by(filter::GoalGoalId, PG_GETARG_DATUM(0));
@@ -129,12 +130,12 @@ Datum muster_goal_json(PG_FUNCTION_ARGS) {
 
     pg_uuid_t uuid;
     if (!parse_uuid(text_argument(fcinfo, 0), uuid)) {
-        return item_document(request);
+        return item_document(fcinfo, request);
     }
     Request by_uuid = request;
     by_uuid.filters = 0;
     by_uuid.filter_by(filter::GoalUuid, UUIDPGetDatum(&uuid));
-    return item_document(request, &by_uuid);
+    return item_document(fcinfo, request, &by_uuid);
 }
 
 // (enabled_only, row_limit, row_offset, after, include, fields)
@@ -146,7 +147,7 @@ Datum muster_tools_json(PG_FUNCTION_ARGS) {
     take_page(request, fcinfo, 1, 2, 3);
     take_include(request, fcinfo, 4, no_includes);
     take_fields(request, fcinfo, 5);
-    return list_document(request);
+    return list_document(fcinfo, request);
 }
 
 // (id, include, fields)
@@ -162,7 +163,7 @@ Datum muster_tool_executions_json(PG_FUNCTION_ARGS) {
     take_execution_status(request, fcinfo, 4);
     take_page(request, fcinfo, 5, 6, 7);
     take_fields(request, fcinfo, 8);
-    return list_document(request);
+    return list_document(fcinfo, request);
 }
 
 // (id, fields)
@@ -183,7 +184,7 @@ Datum muster_events_json(PG_FUNCTION_ARGS) {
     take_filter(request, fcinfo, 2, filter::EventEventType);
     take_page(request, fcinfo, 3, 4, 5);
     take_fields(request, fcinfo, 6);
-    return list_document(request);
+    return list_document(fcinfo, request);
 }
 
 // (id, fields)

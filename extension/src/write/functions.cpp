@@ -37,15 +37,15 @@ Datum finish(FunctionCallInfo fcinfo, bool found, Datum json, bool is_null) {
 }
 
 // Ends the call with the item of that key, or null when there is no such key.
-Datum finish_with_item(FunctionCallInfo fcinfo, const Resource& resource, const NameData& schema,
-                       bool found, Datum key) {
+Datum finish_with_item(FunctionCallInfo fcinfo, const Resource& resource,
+                       const read::Source& source, bool found, Datum key) {
     Datum json{0};
     bool is_null = true;
     if (found) {
-        Statement statement = start_statement(schema);
+        Statement statement = start_statement(source);
         statement.bind(resource.item.key_type, key);
         appendStringInfo(&statement.text, "SELECT r.body FROM %s r", resource.item.call);
-        found = execute({&resource.item, 0, 0}, schema, statement, &json, &is_null);
+        found = execute({&resource.item, 0, 0}, source, statement, &json, &is_null);
     }
     return finish(fcinfo, found, json, is_null);
 }
@@ -74,8 +74,8 @@ Datum create(FunctionCallInfo fcinfo, const Resource& resource) {
     Values values;
     read_body(body_argument(fcinfo, 0), resource.create, Purpose::Create, values);
     connect_spi();
-    const NameData schema = data_schema();
-    Statement statement = start_statement(schema);
+    const read::Source source = read::find_source();
+    Statement statement = start_statement(source);
     appendStringInfo(&statement.text, "INSERT INTO %s.%s (", statement.schema,
                      resource.create.table);
     append_columns(statement, resource.create, values);
@@ -86,8 +86,8 @@ Datum create(FunctionCallInfo fcinfo, const Resource& resource) {
     Datum key{0};
     bool is_null;
     const bool found =
-        execute({&resource.create, 0, values.given}, schema, statement, &key, &is_null);
-    return finish_with_item(fcinfo, resource, schema, found, key);
+        execute({&resource.create, 0, values.given}, source, statement, &key, &is_null);
+    return finish_with_item(fcinfo, resource, source, found, key);
 }
 
 // Creates an agent. Its did ends in 32 random bits, which among a hundred thousand agents of one
@@ -97,13 +97,13 @@ Datum create_agent(FunctionCallInfo fcinfo) {
     Values values;
     read_body(body_argument(fcinfo, 0), agents.create, Purpose::Create, values);
     connect_spi();
-    const NameData schema = data_schema();
+    const read::Source source = read::find_source();
     constexpr int attempts = 3;
     bool found = false;
     Datum key{0};
     for (int attempt = 1; !found && attempt <= attempts; attempt++) {
         const bool last = attempt == attempts;
-        Statement statement = start_statement(schema);
+        Statement statement = start_statement(source);
         appendStringInfo(&statement.text, "INSERT INTO %s.agents (", statement.schema);
         append_columns(statement, agents.create, values);
         appendStringInfoString(&statement.text, ", did) VALUES (");
@@ -113,9 +113,9 @@ Datum create_agent(FunctionCallInfo fcinfo) {
             ", 'did:agent:' || $1 || ':' || left(gen_random_uuid()::text, 8))%s RETURNING %s",
             last ? "" : " ON CONFLICT DO NOTHING", agents.item.key);
         bool is_null;
-        found = execute({&agents.create, last, values.given}, schema, statement, &key, &is_null);
+        found = execute({&agents.create, last, values.given}, source, statement, &key, &is_null);
     }
-    return finish_with_item(fcinfo, agents, schema, found, key);
+    return finish_with_item(fcinfo, agents, source, found, key);
 }
 
 [[noreturn]] void refuse_unknown_agent(const Values& values, bool by_id) {
@@ -139,8 +139,8 @@ Datum create_goal(FunctionCallInfo fcinfo) {
                         errmsg("missing required member \"agent_id\"")));
     }
     connect_spi();
-    const NameData schema = data_schema();
-    Statement statement = start_statement(schema);
+    const read::Source source = read::find_source();
+    Statement statement = start_statement(source);
     appendStringInfo(&statement.text, "INSERT INTO %s.goals (agent_id, agent_did",
                      statement.schema);
     append_columns(statement, goals.create, values, goal_agent_did + 1);
@@ -162,10 +162,10 @@ Datum create_goal(FunctionCallInfo fcinfo) {
 
     Datum key{0};
     bool is_null;
-    if (!execute({&goals.create, 0, values.given}, schema, statement, &key, &is_null)) {
+    if (!execute({&goals.create, 0, values.given}, source, statement, &key, &is_null)) {
         refuse_unknown_agent(values, by_id);
     }
-    return finish_with_item(fcinfo, goals, schema, true, key);
+    return finish_with_item(fcinfo, goals, source, true, key);
 }
 
 // What tells the row to update: a column, and which of several ways it is.
@@ -199,10 +199,10 @@ const char* comparable(Kind kind) {
 // nothing. updated_at moves only if something else does: nothing is published otherwise, and caches
 // would keep an older one. With no members it only looks whether the row is there. Returns whether
 // it is, with its key.
-bool update_row(const Resource& resource, const NameData& schema, const Values& values,
+bool update_row(const Resource& resource, const read::Source& source, const Values& values,
                 const Selector& selector, Datum* key) {
     const Form& form = resource.update;
-    Statement statement = start_statement(schema);
+    Statement statement = start_statement(source);
     statement.bind(selector.type, selector.value);
     if (values.given == 0) {
         appendStringInfo(&statement.text, "SELECT %s FROM %s.%s WHERE %s = $1", resource.item.key,
@@ -232,7 +232,7 @@ bool update_row(const Resource& resource, const NameData& schema, const Values& 
                          resource.item.key);
     }
     bool is_null;
-    return execute({&resource.update, selector.variant, values.given}, schema, statement, key,
+    return execute({&resource.update, selector.variant, values.given}, source, statement, key,
                    &is_null);
 }
 
@@ -244,11 +244,11 @@ Datum update(FunctionCallInfo fcinfo, const Resource& resource, const char* colu
         PG_RETURN_NULL();
     }
     connect_spi();
-    const NameData schema = data_schema();
+    const read::Source source = read::find_source();
     Datum key{0};
     const bool found =
-        update_row(resource, schema, values, {column, 0, UUIDOID, PG_GETARG_DATUM(0)}, &key);
-    return finish_with_item(fcinfo, resource, schema, found, key);
+        update_row(resource, source, values, {column, 0, UUIDOID, PG_GETARG_DATUM(0)}, &key);
+    return finish_with_item(fcinfo, resource, source, found, key);
 }
 
 // Updates the goal of that goal_id or, if there is none, of that uuid.
@@ -259,17 +259,17 @@ Datum update_goal(FunctionCallInfo fcinfo) {
         PG_RETURN_NULL();
     }
     connect_spi();
-    const NameData schema = data_schema();
+    const read::Source source = read::find_source();
     Datum key{0};
     bool found =
-        update_row(goals, schema, values, {"goal_id", 0, TEXTOID, PG_GETARG_DATUM(0)}, &key);
+        update_row(goals, source, values, {"goal_id", 0, TEXTOID, PG_GETARG_DATUM(0)}, &key);
     const text* name = PG_GETARG_TEXT_PP(0);
     Datum uuid{0};
     if (!found &&
         parse_uuid({VARDATA_ANY(name), static_cast<size_t>(VARSIZE_ANY_EXHDR(name))}, &uuid)) {
-        found = update_row(goals, schema, values, {"id", 1, UUIDOID, uuid}, &key);
+        found = update_row(goals, source, values, {"id", 1, UUIDOID, uuid}, &key);
     }
-    return finish_with_item(fcinfo, goals, schema, found, key);
+    return finish_with_item(fcinfo, goals, source, found, key);
 }
 
 // The functions without a body: their statements, which take one or two uuids, stand for
@@ -290,14 +290,28 @@ constexpr const char* plain_texts[] = {
     " RETURNING json_build_object('agent_id', agent_id, 'tool_id', tool_id)",
 };
 
-bool execute_plain(FunctionCallInfo fcinfo, Plain which, const NameData& schema, Datum* json,
+bool execute_plain(FunctionCallInfo fcinfo, Plain which, const read::Source& source, Datum* json,
                    bool* is_null) {
-    Statement statement = start_statement(schema);
+    Statement statement = start_statement(source);
     for (int i = 0; i < PG_NARGS(); i++) {
         statement.bind(UUIDOID, PG_GETARG_DATUM(i));
     }
     appendStringInfo(&statement.text, plain_texts[which], statement.schema);
-    return execute({plain_texts, which, 0}, schema, statement, json, is_null);
+    return execute({plain_texts, which, 0}, source, statement, json, is_null);
+}
+
+// Executes the statement, and if it returned no row another one. The functions are strict: a null
+// uuid names nothing.
+Datum run_plain(FunctionCallInfo fcinfo, Plain which, Plain otherwise) {
+    Datum json{0};
+    bool is_null = true;
+    connect_spi();
+    const read::Source source = read::find_source();
+    bool found = execute_plain(fcinfo, which, source, &json, &is_null);
+    if (!found && otherwise != which) {
+        found = execute_plain(fcinfo, otherwise, source, &json, &is_null);
+    }
+    return finish(fcinfo, found, json, is_null);
 }
 
 }  // namespace
@@ -341,32 +355,17 @@ Datum muster_update_agent(PG_FUNCTION_ARGS) {
     return update(fcinfo, agents, "id");
 }
 
-// The three functions below are strict: a null uuid names nothing.
 Datum muster_delete_agent(PG_FUNCTION_ARGS) {
-    Datum json{0};
-    bool is_null = true;
-    connect_spi();
-    const bool found = execute_plain(fcinfo, DeleteAgent, data_schema(), &json, &is_null);
-    return finish(fcinfo, found, json, is_null);
+    return run_plain(fcinfo, DeleteAgent, DeleteAgent);
 }
 
 // Adding a link that is there already finds it.
 Datum muster_add_agent_tool(PG_FUNCTION_ARGS) {
-    Datum json{0};
-    bool is_null = true;
-    connect_spi();
-    const NameData schema = data_schema();
-    const bool found = execute_plain(fcinfo, AddAgentTool, schema, &json, &is_null) ||
-                       execute_plain(fcinfo, FindAgentTool, schema, &json, &is_null);
-    return finish(fcinfo, found, json, is_null);
+    return run_plain(fcinfo, AddAgentTool, FindAgentTool);
 }
 
 Datum muster_remove_agent_tool(PG_FUNCTION_ARGS) {
-    Datum json{0};
-    bool is_null = true;
-    connect_spi();
-    const bool found = execute_plain(fcinfo, RemoveAgentTool, data_schema(), &json, &is_null);
-    return finish(fcinfo, found, json, is_null);
+    return run_plain(fcinfo, RemoveAgentTool, RemoveAgentTool);
 }
 
 Datum muster_create_goal(PG_FUNCTION_ARGS) {

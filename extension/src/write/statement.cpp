@@ -2,23 +2,6 @@
 // before.
 #include "write/statement.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-extern "C" {
-#include "access/table.h"
-#include "access/tableam.h"
-#include "catalog/namespace.h"
-#include "lib/stringinfo.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
-}
-#pragma GCC diagnostic pop
-
 namespace muster::write {
 namespace {
 
@@ -58,28 +41,6 @@ SPIPlanPtr make_plan(const Shape& shape, const NameData& schema, Statement& stat
 
 }  // namespace
 
-NameData data_schema() {
-    NameData schema{};
-    const Oid relation = get_relname_relid("data_schema", get_namespace_oid("muster", false));
-    Relation table = table_open(relation, AccessShareLock);
-    TupleTableSlot* slot = table_slot_create(table, nullptr);
-    TableScanDesc scan = table_beginscan(table, GetActiveSnapshot(), 0, nullptr);
-    if (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-        bool is_null;
-        const Datum name = slot_getattr(slot, get_attnum(relation, "schema_name"), &is_null);
-        namestrcpy(&schema, NameStr(*DatumGetName(name)));
-    }
-    table_endscan(scan);
-    ExecDropSingleTupleTableSlot(slot);
-    table_close(table, AccessShareLock);
-    if (NameStr(schema)[0] == '\0') {
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("there are no tables to work with"),
-                        errhint("Run SELECT muster.create_tables().")));
-    }
-    return schema;
-}
-
 int Statement::bind(Oid type, Datum value, bool is_null) {
     types[parameters] = type;
     values[parameters] = value;
@@ -94,18 +55,18 @@ void Statement::separate() {
     }
 }
 
-Statement start_statement(const NameData& schema) {
+Statement start_statement(const read::Source& source) {
     Statement statement;
-    statement.schema = quote_identifier(NameStr(schema));
+    statement.schema = quote_identifier(NameStr(source.schema));
     initStringInfo(&statement.text);
     return statement;
 }
 
-bool execute(const Shape& shape, const NameData& schema, Statement& statement, Datum* result,
+bool execute(const Shape& shape, const read::Source& source, Statement& statement, Datum* result,
              bool* is_null) {
-    SPIPlanPtr plan = kept_plan(shape, schema);
+    SPIPlanPtr plan = kept_plan(shape, source.schema);
     if (plan == nullptr) {
-        plan = make_plan(shape, schema, statement);
+        plan = make_plan(shape, source.schema, statement);
     }
     const int code = SPI_execute_plan(plan, statement.values, statement.nulls, false, 0);
     if (code < 0) {

@@ -1,6 +1,7 @@
 // The statements of the writing functions: made once for each shape of body and kept planned.
 #pragma once
 
+#include "read/source.hpp"
 #include "write/body.hpp"
 
 extern "C" {
@@ -8,9 +9,6 @@ extern "C" {
 }
 
 namespace muster::write {
-
-// The schema of the users' tables, or an error that says how to make them.
-NameData data_schema();
 
 // Which statement is meant: for one form (or item), variant and set of members there is one text.
 struct Shape {
@@ -35,13 +33,13 @@ struct Statement {
     void separate();
 };
 
-// The statement's beginning for the current data schema. `schema` must outlive it.
-Statement start_statement(const NameData& schema);
+// An empty statement on the tables of the source, which must outlive it.
+Statement start_statement(const read::Source& source);
 
 // Executes the statement in the current SPI connection, with a plan kept from before if there is
-// one. The text must depend on the shape and the schema alone. Returns whether a row came back, of
-// which *result (in SPI's memory; null gives *is_null) is the first column.
-bool execute(const Shape& shape, const NameData& schema, Statement& statement, Datum* result,
+// one. The text must depend on the shape and the source's schema alone. Returns whether a row came
+// back, of which *result (in SPI's memory; null gives *is_null) is the first column.
+bool execute(const Shape& shape, const read::Source& source, Statement& statement, Datum* result,
              bool* is_null);
 
 }  // namespace muster::write
