@@ -62,13 +62,13 @@ BEGIN
 END
 $$;
 
--- Warns where the default for new sessions would have written naive timestamps in another zone than UTC,
--- in winter or in summer.
+-- Warns of naive timestamps where the session's zone, which is the server's unless it was changed, is not
+-- UTC in winter or in summer.
 CREATE FUNCTION muster.data_warn_of_naive_timestamps(schema_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    zone text := (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'TimeZone');
+    zone text := current_setting('TimeZone');
     naive text;
 BEGIN
     IF timestamptz '2024-01-15 00:00+00' AT TIME ZONE zone = '2024-01-15'
@@ -264,7 +264,7 @@ SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
-    recorded name := (SELECT s.schema_name FROM muster.data_schema s);
+    recorded name;
     obstacles text[];
     now_statements text[] := '{}';
     later_statements text[] := '{}';
@@ -274,6 +274,11 @@ BEGIN
     schema := coalesce(schema, 'public');
     dry_run := coalesce(dry_run, false);
 
+    -- One call at a time, so that what is looked at here is what is changed below. Readers do not wait.
+    IF NOT dry_run THEN
+        LOCK TABLE muster.data_schema IN SHARE ROW EXCLUSIVE MODE;
+    END IF;
+    SELECT s.schema_name INTO recorded FROM muster.data_schema s;
     IF recorded <> schema AND EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = recorded) THEN
         RAISE EXCEPTION 'the tables are in schema "%" already', recorded
             USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -321,7 +326,6 @@ BEGIN
         RETURN;
     END IF;
 
-    -- The row also holds off a second call until this one's transaction has ended.
     INSERT INTO muster.data_schema AS s (schema_name) VALUES (schema)
         ON CONFLICT (only_row) DO UPDATE SET schema_name = excluded.schema_name
         WHERE s.schema_name <> excluded.schema_name;

@@ -1,5 +1,12 @@
 -- Publishing: triggers that carry a table's changes into the outbox. Their configuration is in their
 -- arguments, so that pg_dump takes it along with the table.
+--
+-- DROP EXTENSION muster is refused while a table is published ("cannot drop extension muster because other
+-- objects depend on it", with each trigger in the detail). DROP EXTENSION muster CASCADE takes the triggers,
+-- and nothing else of the users': their tables and rows stay.
+--
+-- The triggers do not fire for rows that logical replication brings: those were published where they were
+-- written.
 
 -- Only who may execute this can make it a trigger; once made, it fires for everyone who writes the table.
 CREATE FUNCTION muster.publish_change() RETURNS trigger

@@ -1,6 +1,8 @@
 // From JSON to the values of columns.
 #include "write/body.hpp"
 
+#include "write/time.hpp"
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -109,34 +111,12 @@ int64 read_integer(const Member& member, JsonbValue* value, int64 lowest, int64 
     return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 }
 
-// Whether the text begins as 2026-01-15 does.
-bool starts_with_date(std::string_view text_value) {
-    constexpr std::string_view pattern = "dddd-dd-dd";
-    if (text_value.size() < pattern.size()) {
-        return false;
-    }
-    for (size_t i = 0; i < pattern.size(); i++) {
-        const char found = text_value[i];
-        if (pattern[i] == 'd' ? found < '0' || found > '9' : found != pattern[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// Only times that start with a date in ISO form, for timestamptz also takes "tomorrow".
 Datum read_time(const Member& member, JsonbValue* value) {
-    const char* expected = "A time such as \"2026-01-15T21:00:00Z\"";
-    if (value->type != jbvString) {
-        refuse(member, value, expected);
+    int64 microseconds;
+    if (value->type != jbvString || !parse_time(string_of(value), &microseconds)) {
+        refuse(member, value, "A time such as \"2026-01-15T21:00:00Z\"");
     }
-    const std::string_view time = string_of(value);
-    if (time.size() > 64 || !starts_with_date(time)) {
-        refuse(member, value, expected);
-    }
-    char* copy = pnstrdup(time.data(), time.size());
-    return DirectFunctionCall3(timestamptz_in, CStringGetDatum(copy), ObjectIdGetDatum(InvalidOid),
-                               Int32GetDatum(-1));
+    return TimestampTzGetDatum(microseconds);
 }
 
 Datum read_strings(const Member& member, JsonbValue* value) {
@@ -188,7 +168,7 @@ Datum read_value(const Member& member, JsonbValue* value) {
             return NumericGetDatum(value->val.numeric);
         case Kind::Boolean:
             if (value->type != jbvBool) {
-                refuse(member, value, "true or false");
+                refuse(member, value, "True or false");
             }
             return BoolGetDatum(value->val.boolean);
         case Kind::Time:

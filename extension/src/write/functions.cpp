@@ -22,7 +22,7 @@ const text* body_argument(FunctionCallInfo fcinfo, int argument) {
 
 // A connection to SPI for the length of a call. Nothing is lost when an error jumps over the frame:
 // the server cleans SPI up by itself.
-void connect() {
+void connect_spi() {
     if (SPI_connect() != SPI_OK_CONNECT) {
         elog(ERROR, "SPI_connect failed");
     }
@@ -73,7 +73,7 @@ void append_parameters(Statement& statement, int first) {
 Datum create(FunctionCallInfo fcinfo, const Resource& resource) {
     Values values;
     read_body(body_argument(fcinfo, 0), resource.create, Purpose::Create, values);
-    connect();
+    connect_spi();
     const NameData schema = data_schema();
     Statement statement = start_statement(schema);
     appendStringInfo(&statement.text, "INSERT INTO %s.%s (", statement.schema,
@@ -96,7 +96,7 @@ Datum create(FunctionCallInfo fcinfo, const Resource& resource) {
 Datum create_agent(FunctionCallInfo fcinfo) {
     Values values;
     read_body(body_argument(fcinfo, 0), agents.create, Purpose::Create, values);
-    connect();
+    connect_spi();
     const NameData schema = data_schema();
     constexpr int attempts = 3;
     bool found = false;
@@ -138,7 +138,7 @@ Datum create_goal(FunctionCallInfo fcinfo) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("missing required member \"agent_id\"")));
     }
-    connect();
+    connect_spi();
     const NameData schema = data_schema();
     Statement statement = start_statement(schema);
     appendStringInfo(&statement.text, "INSERT INTO %s.goals (agent_id, agent_did",
@@ -243,7 +243,7 @@ Datum update(FunctionCallInfo fcinfo, const Resource& resource, const char* colu
     if (PG_ARGISNULL(0)) {
         PG_RETURN_NULL();
     }
-    connect();
+    connect_spi();
     const NameData schema = data_schema();
     Datum key{0};
     const bool found =
@@ -258,7 +258,7 @@ Datum update_goal(FunctionCallInfo fcinfo) {
     if (PG_ARGISNULL(0)) {
         PG_RETURN_NULL();
     }
-    connect();
+    connect_spi();
     const NameData schema = data_schema();
     Datum key{0};
     bool found =
@@ -345,7 +345,7 @@ Datum muster_update_agent(PG_FUNCTION_ARGS) {
 Datum muster_delete_agent(PG_FUNCTION_ARGS) {
     Datum json{0};
     bool is_null = true;
-    connect();
+    connect_spi();
     const bool found = execute_plain(fcinfo, DeleteAgent, data_schema(), &json, &is_null);
     return finish(fcinfo, found, json, is_null);
 }
@@ -354,7 +354,7 @@ Datum muster_delete_agent(PG_FUNCTION_ARGS) {
 Datum muster_add_agent_tool(PG_FUNCTION_ARGS) {
     Datum json{0};
     bool is_null = true;
-    connect();
+    connect_spi();
     const NameData schema = data_schema();
     const bool found = execute_plain(fcinfo, AddAgentTool, schema, &json, &is_null) ||
                        execute_plain(fcinfo, FindAgentTool, schema, &json, &is_null);
@@ -364,7 +364,7 @@ Datum muster_add_agent_tool(PG_FUNCTION_ARGS) {
 Datum muster_remove_agent_tool(PG_FUNCTION_ARGS) {
     Datum json{0};
     bool is_null = true;
-    connect();
+    connect_spi();
     const bool found = execute_plain(fcinfo, RemoveAgentTool, data_schema(), &json, &is_null);
     return finish(fcinfo, found, json, is_null);
 }
