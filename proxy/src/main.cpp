@@ -13,8 +13,12 @@
 #include "http/door.hpp"
 #include "http/start_check.hpp"
 #include "metrics/registry.hpp"
+#include "redis/connection.hpp"
+#include "relay/relay.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/version.hpp"
+#include "wire/metrics.hpp"
+#include "wire/server.hpp"
 
 namespace {
 
@@ -27,6 +31,7 @@ constexpr int exit_misconfigured = 2;
 // if they do not.
 enum class Fit { yes, no, unknown };
 
+// Asks it; mistakes go to standard error with their lines.
 Fit check_routes(const config::Config& config) {
     const http::StartCheck check = http::start_check(config);
     for (const std::string& mistake : check.mistakes) {
@@ -43,23 +48,53 @@ Fit check_routes(const config::Config& config) {
     return Fit::yes;
 }
 
+// Whether Redis lets us in and answers: what /health/ready reports of it.
+Task<bool> redis_answers(net::io_context& context, const config::Redis& redis, TimePoint deadline) {
+    auto connection =
+        co_await redis::Connection::connect(context, redis, "muster-health", deadline);
+    if (!connection) {
+        co_return false;
+    }
+    const auto reply = co_await connection.value()->command(deadline, "PING");
+    co_return reply.has_value() && reply.value().text() == "PONG";
+}
+
+std::vector<net::io_context*> contexts(Runtime& runtime) {
+    std::vector<net::io_context*> all;
+    for (unsigned i = 0; i < runtime.threads(); ++i) {
+        all.push_back(&runtime.context(i));
+    }
+    return all;
+}
+
 int serve(const config::Config& config, bool routes_checked) {
+    const http::RedisProbe redis = [&config](net::io_context& context, TimePoint deadline) {
+        return redis_answers(context, config.redis, deadline);
+    };
     Runtime runtime(config.threads);
     metrics::Registry registry;
-    http::Door door(runtime, config, registry, {}, routes_checked);
+    http::Door door(runtime, config, registry, redis, routes_checked);
     http::Admin admin(runtime, config, registry, door);
+    wire::Server wire(contexts(runtime), config.wire);
+    wire::publish_metrics(registry, wire);
+    relay::Relay relay(runtime.context(0), config.relay, config.redis);
 
-    for (const auto& error : {door.start(), admin.start()}) {
+    for (const auto& error : {door.start(), admin.start(), wire.start()}) {
         if (error) {
             std::cerr << *error << '\n';
             return exit_failed;
         }
     }
-    spdlog::info("ready: http on port {}, admin on port {}, {} threads", door.port(), admin.port(),
-                 runtime.threads());
+    if (config.relay.enabled) {
+        relay.start();
+    }
+    spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
+                 door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
+        relay.stop();
+        wire.stop(Clock::now() + config.shutdown_timeout);
     });
     spdlog::info("stopped");
     return graceful ? 0 : exit_failed;

@@ -57,7 +57,7 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
 }
 
 std::optional<std::string> Door::start() {
-    auto endpoint = resolve_listen(config_.http.listen);
+    auto endpoint = resolve_listen(config_.http.listen.host, config_.http.listen.port);
     if (!endpoint) {
         return "http.listen: " + endpoint.error();
     }
@@ -83,7 +83,10 @@ std::optional<std::string> Door::start() {
 void Door::stop() {
     shared_->stopping.store(true, std::memory_order_relaxed);
     for (unsigned i = 0; i < runtime_.threads(); ++i) {
-        net::post(runtime_.context(i), [server = servers_[i]] { server->stop(); });
+        net::post(runtime_.context(i), [server = servers_[i], handler = handlers_[i]] {
+            server->stop();
+            handler->stop();
+        });
     }
 }
 

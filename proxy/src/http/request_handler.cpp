@@ -273,8 +273,9 @@ Response RequestHandler::answer(const Passage& passage, postgres::Rows rows) con
     Response response;
     response.status = route.success;
     if (const auto status = column("status")) {
-        std::from_chars(status->data(), status->data() + status->size(), response.status);
-        if (response.status < 200 || response.status > 599) {
+        const char* const end = status->data() + status->size();
+        const auto [rest, error] = std::from_chars(status->data(), end, response.status);
+        if (error != std::errc() || rest != end || response.status < 200 || response.status > 599) {
             return broken("a status that is not from 200 to 599");
         }
     }

@@ -131,6 +131,11 @@ Task<Outcome<Pool::Lease>> Pool::connect(TimePoint deadline) {
     co_return Lease(this, std::move(connection).value());
 }
 
+void Pool::close() {
+    closing_ = true;
+    idle_.clear();
+}
+
 std::unique_ptr<Connection> Pool::pop_idle() {
     while (!idle_.empty()) {
         std::unique_ptr<Connection> connection = std::move(idle_.back());
@@ -150,7 +155,9 @@ void Pool::give_back(std::unique_ptr<Connection> connection) {
     }
     if (waiters_.empty()) {
         --lent_;
-        idle_.push_back(std::move(connection));
+        if (!closing_) {
+            idle_.push_back(std::move(connection));
+        }
         return;
     }
     Waiter* const next = waiters_.front();
@@ -212,7 +219,9 @@ void Pool::failed(const Error& error) {
         return;  // one of several attempts that failed together
     }
     if (failures_ == 0) {
-        spdlog::error("the database cannot be reached: {} ({})", error.message, error.sqlstate);
+        // libpq's first line says what happened, the others give advice.
+        spdlog::error("the database cannot be reached: {} ({})",
+                      error.message.substr(0, error.message.find('\n')), error.sqlstate);
     }
     const auto pause = std::min(longest_pause, first_pause * (1U << std::min(failures_, 5U)));
     ++failures_;

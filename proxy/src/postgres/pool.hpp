@@ -61,8 +61,8 @@ class Pool {
     // reached.
     Task<Outcome<Lease>> acquire(TimePoint deadline);
 
-    // Closes the connections that are not on loan.
-    void close_idle() { idle_.clear(); }
+    // Closes connections as soon as nobody needs them: at once, or when they come back.
+    void close();
 
     std::size_t open() const { return idle_.size() + lent_; }
     std::size_t idle() const { return idle_.size(); }
@@ -100,6 +100,7 @@ class Pool {
     std::size_t lent_ = 0;                           // on loan, or being opened
     std::size_t connecting_ = 0;                     // of lent_, being opened
     std::deque<Waiter*> waiters_;
+    bool closing_ = false;
     unsigned failures_ = 0;     // attempts in a row
     TimePoint next_attempt_{};  // after failures
     std::optional<Error> last_error_;

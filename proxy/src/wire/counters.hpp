@@ -6,32 +6,22 @@
 #include <cstdint>
 
 #include "config/config.hpp"
+#include "metrics/histogram.hpp"
 
 namespace muster::wire {
 
-// A count written by one thread and read by any: no locked instruction on the path.
-class Counter {
-  public:
-    void add(std::uint64_t n = 1) {
-        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    }
-    std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
-
-  private:
-    std::atomic<std::uint64_t> value_{0};
-};
-
 // One thread's counts, on cache lines of their own.
 struct alignas(64) Counters {
-    Counter connections;        // sessions begun, that is, with a valid startup message
-    Counter refused;            // connections turned away: limit, deadline or malformed startup
-    Counter cancels;            // cancel requests forwarded
-    Counter upstream_failures;  // upstream not reached, or lost before it answered the startup
-    Counter queries;            // Query, Execute and FunctionCall messages
-    Counter client_bytes;       // read from clients
-    Counter client_messages;
-    Counter server_bytes;  // read from the upstream
-    Counter server_messages;
+    metrics::Counter connections;  // sessions begun, that is, with a valid startup message
+    metrics::Counter refused;      // connections turned away: limit, deadline or malformed startup
+    metrics::Counter cancels;      // cancel requests forwarded
+    metrics::Counter
+        upstream_failures;          // upstream not reached, or lost before it answered the startup
+    metrics::Counter queries;       // Query, Execute and FunctionCall messages
+    metrics::Counter client_bytes;  // read from clients
+    metrics::Counter client_messages;
+    metrics::Counter server_bytes;  // read from the upstream
+    metrics::Counter server_messages;
 };
 
 // What all threads share. Changed once a connection, not once a message.

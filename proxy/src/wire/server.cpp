@@ -14,18 +14,22 @@ Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire
 
 Server::~Server() = default;
 
-void Server::start() {
-    auto port = shared_->settings.listen.port;
+std::optional<std::string> Server::start() {
+    const auto& listen = shared_->settings.listen;
+    auto endpoint = resolve_listen(listen.host, listen.port);
+    if (!endpoint)
+        return "wire.listen: " + endpoint.error();
+    if (auto error = taken(endpoint.value()))
+        return "wire.listen: " + *error;
     for (const auto& worker : workers_) {
-        worker->listen(port);
-        port = worker->port();
+        if (auto error = worker->listen(endpoint.value()))
+            return "wire.listen: " + *error;
+        endpoint.value().port(worker->port());  // the one chosen, if any would do
     }
+    port_ = endpoint.value().port();
     for (const auto& worker : workers_)
         worker->start();
-}
-
-std::uint16_t Server::port() const {
-    return workers_.front()->port();
+    return std::nullopt;
 }
 
 void Server::stop(TimePoint deadline) {
@@ -40,15 +44,15 @@ Stats Server::stats() const {
     sum.cancels_now = shared_->cancels.load(std::memory_order_relaxed);
     for (const auto& worker : workers_) {
         const auto& counters = worker->counters();
-        sum.connections += counters.connections.get();
-        sum.refused += counters.refused.get();
-        sum.cancels += counters.cancels.get();
-        sum.upstream_failures += counters.upstream_failures.get();
-        sum.queries += counters.queries.get();
-        sum.client_bytes += counters.client_bytes.get();
-        sum.client_messages += counters.client_messages.get();
-        sum.server_bytes += counters.server_bytes.get();
-        sum.server_messages += counters.server_messages.get();
+        sum.connections += counters.connections.value();
+        sum.refused += counters.refused.value();
+        sum.cancels += counters.cancels.value();
+        sum.upstream_failures += counters.upstream_failures.value();
+        sum.queries += counters.queries.value();
+        sum.client_bytes += counters.client_bytes.value();
+        sum.client_messages += counters.client_messages.value();
+        sum.server_bytes += counters.server_bytes.value();
+        sum.server_messages += counters.server_messages.value();
     }
     return sum;
 }

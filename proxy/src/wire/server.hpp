@@ -16,6 +16,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "config/config.hpp"
@@ -35,11 +37,11 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Opens the listeners. Throws boost::system::system_error when the address cannot be bound.
-    void start();
+    // Opens the listeners and serves. Returns why it cannot.
+    std::optional<std::string> start();
 
-    // Port listened on, also where the configuration says 0. After start().
-    std::uint16_t port() const;
+    // Port listened on, also where the configuration says 0.
+    std::uint16_t port() const { return port_; }
 
     // Begins to close and returns: no new connections; a session that is idle outside a transaction
     // is ended with FATAL 57P01, now or as soon as it is; the rest is cut off at `deadline`. From
@@ -52,6 +54,7 @@ class Server {
   private:
     std::shared_ptr<Shared> shared_;
     std::vector<std::shared_ptr<Worker>> workers_;
+    std::uint16_t port_ = 0;
 };
 
 }  // namespace muster::wire

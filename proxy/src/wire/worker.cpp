@@ -1,7 +1,5 @@
 #include "wire/worker.hpp"
 
-#include <sys/socket.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <spdlog/spdlog.h>
@@ -27,16 +25,9 @@ Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared)
       acceptor_(context.get_executor()),
       timer_(context.get_executor()) {}
 
-void Worker::listen(std::uint16_t port) {
-    const net::ip::tcp::endpoint endpoint(net::ip::make_address(settings().listen.host), port);
-    acceptor_.open(endpoint.protocol());
-    acceptor_.set_option(net::socket_base::reuse_address(true));
-    const int on = 1;
-    if (::setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
-        throw boost::system::system_error(errno, boost::system::system_category(), "SO_REUSEPORT");
-    acceptor_.bind(endpoint);
-    acceptor_.listen();
-    port_ = acceptor_.local_endpoint().port();
+std::uint16_t Worker::port() const {
+    error_code ignored;
+    return acceptor_.local_endpoint(ignored).port();
 }
 
 void Worker::start() {

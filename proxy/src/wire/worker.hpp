@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include <boost/intrusive/list.hpp>
 
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
+#include "runtime/listener.hpp"
 #include "wire/buffers.hpp"
 #include "wire/counters.hpp"
 #include "wire/session.hpp"
@@ -16,15 +19,17 @@
 namespace muster::wire {
 
 // Owned together by the server and by the sessions, which may outlive the server's stop. Everything
-// but port() and the counters belongs to the thread that runs `context`.
+// but the counters belongs to the thread that runs `context`.
 class Worker : public std::enable_shared_from_this<Worker> {
   public:
     Worker(net::io_context& context, std::shared_ptr<Shared> shared);
 
-    // Opens the listener on `port` (0: any free one) beside those of the other threads. Throws
-    // boost::system::system_error when the address cannot be bound.
-    void listen(std::uint16_t port);
-    std::uint16_t port() const { return port_; }
+    // Opens the listener, beside those of the other threads. Returns why it cannot.
+    std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint) {
+        return open_listener(acceptor_, endpoint);
+    }
+    // Port listened on, after listen().
+    std::uint16_t port() const;
     void start();
 
     // Takes no new connection, closes sessions as they become idle, and the rest at `deadline`.
@@ -54,7 +59,6 @@ class Worker : public std::enable_shared_from_this<Worker> {
     Upstream upstream_;
     TcpAcceptor acceptor_;
     Timer timer_;
-    std::uint16_t port_ = 0;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
     bool draining_ = false;
     bool upstream_down_ = false;

@@ -2,6 +2,7 @@
 #include "wire/door.hpp"
 
 #include <cerrno>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -42,7 +43,8 @@ Door::Door(config::Wire settings)
           settings.listen = {"127.0.0.1", 0};
           return settings;
       }()) {
-    server_.start();
+    if (const auto error = server_.start())
+        throw std::runtime_error(*error);
     for (const auto& context : contexts_) {
         guards_.emplace_back(context->get_executor());
         threads_.emplace_back([&context] { context->run(); });

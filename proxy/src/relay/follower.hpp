@@ -1,0 +1,75 @@
+// What the leader does: find its place in the stream, publish what is behind, then keep up.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "config/config.hpp"
+#include "relay/outbox.hpp"
+#include "relay/pause.hpp"
+#include "relay/publisher.hpp"
+#include "relay/stats.hpp"
+#include "relay/stream.hpp"
+
+namespace muster::relay {
+
+// Why following ended, and what there is to log.
+struct End {
+    enum class Cause {
+        stopped,
+        postgres,  // the session to PostgreSQL failed
+        redis,     // the connection to Redis failed, or Redis refused: what it took is unknown
+        resync,    // the stream is not where it was expected: find the place again
+    };
+    Cause cause;
+    std::string message;
+};
+
+class Follower {
+  public:
+    // `known`, which outlives the Follower, is the greatest id known to have been published by any
+    // relay: what is put into a Redis that lost it goes to the stream, not to the channel again.
+    Follower(const config::Relay& config, Outbox& outbox, Stream& stream, Pause& pause,
+             Stats& stats, std::string epoch, StreamId& known)
+        : config_(config),
+          outbox_(outbox),
+          stream_(stream),
+          pause_(pause),
+          stats_(stats),
+          epoch_(std::move(epoch)),
+          known_(known) {}
+
+    // Follows until it cannot go on.
+    Task<End> run();
+
+    // It found its place and published what was behind.
+    bool kept_up() const { return kept_up_; }
+
+  private:
+    using Stop = std::optional<End>;
+
+    Task<Stop> locate();
+    Task<Stop> publish_reset();
+    Task<Stop> catch_up();
+    Task<Stop> keep_up();
+    Task<Stop> publish(const Tick& tick);
+    Task<Stop> beat(const std::string& snapshot);
+    Stop judge();
+
+    const config::Relay& config_;
+    Outbox& outbox_;
+    Stream& stream_;
+    Pause& pause_;
+    Stats& stats_;
+    const std::string epoch_;
+    StreamId& known_;
+
+    std::optional<Publisher> publisher_;
+    Generation generation_;
+    Tick base_;               // published to its end, but for ...
+    std::uint64_t skip_ = 0;  // ... the next tick's first entries, which are published too
+    TimePoint beat_at_{};     // of the last heartbeat
+    bool kept_up_ = false;
+};
+
+}  // namespace muster::relay

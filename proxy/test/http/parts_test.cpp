@@ -1,0 +1,286 @@
+// The pure parts of the HTTP room: targets, routing, bindings, problems, columns, JSON strings.
+#include <boost/test/unit_test.hpp>
+
+#include <string>
+#include <vector>
+
+#include "http/binding.hpp"
+#include "http/json.hpp"
+#include "http/problem.hpp"
+#include "http/route_check.hpp"
+#include "http/router.hpp"
+#include "http/url.hpp"
+
+using namespace muster;
+using namespace muster::http;
+
+namespace {
+
+Target target_of(std::string_view text) {
+    auto target = parse_target(text);
+    if (!target) {
+        BOOST_FAIL(target.error().detail);
+    }
+    return std::move(target).value();
+}
+
+unsigned refused_target(std::string_view text) {
+    const auto target = parse_target(text);
+    return target ? 0 : target.error().status;
+}
+
+config::Route route(const std::string& method, const std::string& path, const std::string& call) {
+    config::Route made;
+    made.name = path;
+    made.method = method;
+    made.path = path;
+    auto segments = config::parse_path(path);
+    auto compiled = config::compile_call(call);
+    if (!segments || !compiled) {
+        BOOST_FAIL("wrong test route");
+    }
+    made.segments = std::move(segments).value();
+    made.compiled = std::move(compiled).value();
+    return made;
+}
+
+std::string json_of(std::string_view text) {
+    std::string out;
+    append_json_string(out, text);
+    return out;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(targets)
+
+BOOST_AUTO_TEST_CASE(paths_are_split_and_then_decoded) {
+    const Target target = target_of("/a%20b/c%2Fd/%41/");
+    BOOST_REQUIRE(target.segments.size() == 3U);
+    BOOST_TEST(target.segments[0] == "a b");
+    BOOST_TEST(target.segments[1] == "c/d");
+    BOOST_TEST(target.segments[2] == "A");
+    BOOST_TEST(target.trailing_slash);
+    BOOST_TEST(target_of("/").segments.empty());
+    BOOST_TEST(!target_of("/a").trailing_slash);
+    BOOST_TEST(target_of("/a//b").segments.size() == 3U);
+    BOOST_TEST(target_of("/a+b").segments[0] == "a+b");
+    BOOST_TEST(target_of("http://host:1/x?y=1").segments[0] == "x");
+}
+
+BOOST_AUTO_TEST_CASE(queries_are_decoded_and_the_last_of_a_name_counts) {
+    const Target target = target_of("/x?a=1&b=x+y%2B&a=2&&c&d=&%65=%3D");
+    BOOST_TEST(*target.find("a") == "2");
+    BOOST_TEST(*target.find("b") == "x y+");
+    BOOST_TEST(*target.find("c") == "");
+    BOOST_TEST(*target.find("d") == "");
+    BOOST_TEST(*target.find("e") == "=");
+    BOOST_TEST((target.find("f") == nullptr));
+}
+
+BOOST_AUTO_TEST_CASE(what_no_value_may_have_is_refused) {
+    BOOST_TEST(refused_target("/a%00b") == 422U);
+    BOOST_TEST(refused_target("/a?x=%00") == 422U);
+    BOOST_TEST(refused_target("/a?%00=x") == 422U);
+    for (const char* bad : {"/%", "/%4", "/%4g", "/a?x=%zz", "/a?%=1", "*", "", "a", "http://host",
+                            "http://host?x", "/a#b"}) {
+        BOOST_TEST(refused_target(bad) == 400U, bad);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_next_page_keeps_the_query_but_not_the_position) {
+    BOOST_TEST(next_page(target_of("/a%20b/?x=%3C%3E&after=old&offset=5&limit=2"), "c/d=") ==
+               "/a%20b/?x=%3C%3E&limit=2&after=c%2Fd%3D");
+    BOOST_TEST(next_page(target_of("/a"), "1") == "/a?after=1");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(routing)
+
+BOOST_AUTO_TEST_CASE(fixed_words_win_for_good) {
+    const std::vector<config::Route> routes{
+        route("GET", "/tools/", "f()"),
+        route("GET", "/tools/{id}", "f($id)"),
+        route("PATCH", "/tools/{id}", "f($id)"),
+        route("GET", "/tools/executions", "f()"),
+        route("PATCH", "/tools/executions/{invocation}", "f($invocation)"),
+        route("GET", "/tools/executions/by-invocation/{invocation}", "f($invocation)"),
+        route("POST", "/tools/tool-executions", "f()"),
+    };
+    const Router router(routes);
+    const auto match = [&](const char* method, const char* path) {
+        static Target target;  // the match's values point into it
+        target = target_of(path);
+        return router.match(method, target.segments);
+    };
+    using Kind = Router::Match::Kind;
+    BOOST_TEST(match("GET", "/tools").route == 0U);
+    BOOST_TEST(match("GET", "/tools/").route == 0U);
+    BOOST_TEST(match("HEAD", "/tools/").route == 0U);
+    BOOST_TEST(match("GET", "/tools/7").route == 1U);
+    BOOST_TEST(match("GET", "/tools/7").values.at(0) == "7");
+    BOOST_TEST(match("PATCH", "/tools/7/").route == 2U);
+    BOOST_TEST(match("GET", "/tools/executions/").route == 3U);
+    BOOST_TEST(match("GET", "/tools/%65xecutions").route == 3U);
+    BOOST_TEST(match("GET", "/tools/executions/by-invocation/x").route == 5U);
+    BOOST_TEST(match("GET", "/tools/executions/by-invocation/x").values.at(0) == "x");
+
+    BOOST_TEST((match("PATCH", "/tools/executions").kind == Kind::no_method));
+    BOOST_TEST(match("PATCH", "/tools/executions").allow == "GET, HEAD");
+    BOOST_TEST((match("GET", "/tools/tool-executions").kind == Kind::no_method));
+    BOOST_TEST(match("GET", "/tools/tool-executions").allow == "POST");
+    BOOST_TEST(match("DELETE", "/tools/7").allow == "GET, HEAD, PATCH");
+    BOOST_TEST((match("GET", "/tools/executions/by-invocation").kind == Kind::no_path));
+    BOOST_TEST((match("GET", "/tools//").kind == Kind::no_path));
+    BOOST_TEST((match("GET", "/tools/7/8").kind == Kind::no_path));
+    BOOST_TEST((match("GET", "/nothing").kind == Kind::no_path));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(bindings)
+
+BOOST_AUTO_TEST_CASE(parameters_come_from_path_query_and_body) {
+    const BoundCall call(route("PATCH", "/x/{id}/{other}", "f($q, $other, $body::jsonb, $id, $q)"));
+    BOOST_TEST(call.sql() == "select r.* from f($1, $2, $3::jsonb, $4, $1) r");
+    BOOST_TEST(call.needs_body());
+    std::string body = "{}";
+    const Target target = target_of("/x/1/2?unknown=5&id=9");
+    const auto bound = call.bind({"1", "2"}, target, body);
+    BOOST_REQUIRE(bound.has_value());
+    BOOST_TEST(!bound.value()[0].value);
+    BOOST_TEST(*bound.value()[1].value == "2");
+    BOOST_TEST(*bound.value()[2].value == "\1{}");
+    BOOST_TEST(bound.value()[2].binary);
+    BOOST_TEST(bound.value()[2].type == 3802U);
+    BOOST_TEST(*bound.value()[3].value == "1");
+}
+
+BOOST_AUTO_TEST_CASE(values_are_checked_by_type) {
+    using Type = config::Route::Parameter::Type;
+    const auto refusal = [](const config::Route::Parameter& check, std::string value) {
+        return check_value(check, value).value_or("");
+    };
+    config::Route::Parameter limit;
+    limit.type = Type::integer;
+    limit.min = 1;
+    limit.max = 1000;
+    for (const char* good : {"1", "1000", "007"}) {
+        BOOST_TEST(refusal(limit, good).empty(), good);
+    }
+    for (const char* bad :
+         {"0", "1001", "-1", "", " 1", "1 ", "1.0", "x", "99999999999999999999"}) {
+        BOOST_TEST(refusal(limit, bad) == "an integer from 1 to 1000", bad);
+    }
+    config::Route::Parameter offset;
+    offset.type = Type::integer;
+    offset.min = 0;
+    BOOST_TEST(refusal(offset, "-1") == "an integer of at least 0");
+    config::Route::Parameter flag;
+    flag.type = Type::boolean;
+    for (const char* good : {"true", "True", "1"}) {
+        std::string value = good;
+        BOOST_TEST(!check_value(flag, value));
+        BOOST_TEST(value == "true");
+    }
+    BOOST_TEST(refusal(flag, "yes") == "one of true, false, True, False, 1, 0");
+    config::Route::Parameter uuid;
+    uuid.type = Type::uuid;
+    BOOST_TEST(refusal(uuid, "257cd039-666b-4909-babb-10c46f996c2e").empty());
+    BOOST_TEST(refusal(uuid, "257CD039666B4909BABB10C46F996C2E").empty());
+    for (const char* bad : {"", "257cd039", "257cd039-666b-4909-babb-10c46f996c2g",
+                            "257cd039-666b-4909-babb10c46f996c2e-"}) {
+        BOOST_TEST(refusal(uuid, bad) == "a uuid", bad);
+    }
+    config::Route::Parameter word;
+    word.values = {"a", "b"};
+    BOOST_TEST(refusal(word, "b").empty());
+    BOOST_TEST(refusal(word, "c") == "one of a, b");
+}
+
+BOOST_AUTO_TEST_CASE(a_refused_value_is_named_with_what_is_allowed) {
+    config::Route made = route("GET", "/x", "f($limit::int)");
+    made.params["limit"].type = config::Route::Parameter::Type::integer;
+    made.params["limit"].max = 10;
+    std::string body;
+    const Target target = target_of("/x?limit=11");
+    const auto bound = BoundCall(made).bind({}, target, body);
+    BOOST_REQUIRE(!bound.has_value());
+    BOOST_TEST(bound.error().status == 422U);
+    BOOST_TEST(bound.error().detail == "limit must be an integer of at most 10, not \"11\"");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(problems)
+
+BOOST_AUTO_TEST_CASE(sqlstates_map_to_statuses) {
+    const std::vector<std::pair<const char*, unsigned>> expected{
+        {"22023", 422}, {"22P02", 422}, {"23502", 422}, {"23514", 422}, {"23505", 409},
+        {"23503", 409}, {"P0002", 404}, {"42501", 403}, {"54000", 413}, {"54023", 413},
+        {"57014", 504}, {"40001", 503}, {"40P01", 503}, {"55P03", 503}, {"25006", 503},
+        {"53300", 503}, {"08006", 503}, {"57P01", 503}, {"57P03", 503}, {"P0001", 500},
+        {"42883", 500}, {"23000", 500}, {"XX000", 500}, {"", 500},
+    };
+    for (const auto& [sqlstate, status] : expected) {
+        BOOST_TEST(status_of(sqlstate) == status, sqlstate);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_servers_words_are_passed_on_only_about_the_request) {
+    postgres::Error error;
+    error.message = "secret message";
+    error.detail = "secret detail";
+    error.hint = "secret hint";
+    for (const char* sqlstate : {"XX000", "42883", "57P01", "08006", "40P01", "57014"}) {
+        error.sqlstate = sqlstate;
+        const std::string text = respond(problem_of(error, true)).text;
+        BOOST_TEST(text.find("secret") == std::string::npos, text);
+        BOOST_TEST(text.find(sqlstate) != std::string::npos, text);
+    }
+    error.sqlstate = "23505";
+    BOOST_TEST(problem_of(error, true).detail == "secret message: secret detail");
+    error.sqlstate = "23514";
+    BOOST_TEST(problem_of(error, true).detail == "secret message");
+    BOOST_TEST(problem_of(error, true).hint == "secret hint");
+}
+
+BOOST_AUTO_TEST_CASE(a_problem_is_a_document_of_rfc_9457) {
+    const Response response = respond(Problem{503, "a \"b\"\n", "57P01", "later"});
+    BOOST_TEST(response.content_type == "application/problem+json");
+    BOOST_TEST(response.text ==
+               R"({"type":"about:blank","title":"Service Unavailable","status":503,)"
+               R"("detail":"a \"b\"\n","sqlstate":"57P01","hint":"later"})");
+    BOOST_REQUIRE(response.headers.size() == 1U);
+    BOOST_TEST(response.headers[0].first == "Retry-After");
+}
+
+BOOST_AUTO_TEST_CASE(json_strings_are_escaped_and_always_utf8) {
+    BOOST_TEST(json_of("a\"\\\n\t\x7f") == "\"a\\\"\\\\\\n\\u0009\\u007f\"");
+    BOOST_TEST(json_of("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80") ==
+               "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"");
+    const std::string bad = "\xef\xbf\xbd";
+    BOOST_TEST(json_of("\xff") == '"' + bad + '"');
+    BOOST_TEST(json_of("\xc0\x80") == '"' + bad + bad + '"');            // overlong
+    BOOST_TEST(json_of("\xed\xa0\x80") == '"' + bad + bad + bad + '"');  // surrogate
+    BOOST_TEST(json_of("\xf4\x90\x80\x80") == '"' + bad + bad + bad + bad + '"');
+    BOOST_TEST(json_of("\xe2\x82") == '"' + bad + bad + '"');  // cut off
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_CASE(columns_of_a_result_are_judged) {
+    constexpr Oid text = 25;
+    constexpr Oid json = 114;
+    BOOST_TEST(column_mistake({{"anything", json}}).empty());
+    BOOST_TEST(column_mistake({{"body", 3802}, {"next", text}}).empty());
+    BOOST_TEST(column_mistake({{"location", text}, {"status", 23}, {"body", json}}).empty());
+    BOOST_TEST(column_mistake({{"x", text}}).find("json") != std::string::npos);
+    BOOST_TEST(column_mistake({}).find("body") != std::string::npos);
+    BOOST_TEST(column_mistake({{"a", json}, {"next", text}}).find("body") != std::string::npos);
+    BOOST_TEST(column_mistake({{"body", json}, {"a", text}}).find("\"a\"") != std::string::npos);
+    BOOST_TEST(column_mistake({{"body", json}, {"status", text}}).find("int") != std::string::npos);
+    BOOST_TEST(column_mistake({{"body", json}, {"body", json}}).find("two") != std::string::npos);
+    BOOST_TEST(column_mistake({{"body", text}, {"next", text}}).find("json") != std::string::npos);
+}

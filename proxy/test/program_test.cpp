@@ -1,0 +1,185 @@
+// The program muster-proxy as its users start it: command line, exit codes, life and end.
+#include <boost/test/unit_test.hpp>
+
+#include <sys/wait.h>
+
+#include <csignal>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "servers/http_client.hpp"
+#include "servers/postgres.hpp"
+#include "servers/process.hpp"
+#include "servers/redis.hpp"
+
+using muster::test::HttpAnswer;
+using muster::test::HttpClient;
+using muster::test::Process;
+
+namespace test = muster::test;
+
+namespace {
+
+constexpr const char* usual = R"toml(
+threads = 2
+[[route]]
+name = "now"
+match = "GET /now"
+call = "clock()"
+)toml";
+
+// One run of the program in a directory of its own.
+class Program {
+  public:
+    explicit Program(const std::string& configuration, std::vector<std::string> arguments = {}) {
+        std::ofstream(file()) << configuration;
+        arguments.insert(arguments.begin(), {MUSTER_PROXY, "--config", file()});
+        process_ = std::make_unique<Process>(arguments, log_file(), SIGTERM, false);
+    }
+
+    int exit_code() {
+        const int status = process_->wait();
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+    std::string log() const { return test::read_file(log_file()); }
+    bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
+    Process& process() { return *process_; }
+    std::string file() const { return sandbox_.path() / "proxy.toml"; }
+
+  private:
+    std::string log_file() const { return sandbox_.path() / "proxy.log"; }
+
+    test::Sandbox sandbox_;
+    std::unique_ptr<Process> process_;
+};
+
+test::PostgresServer& database() {
+    static const auto server = [] {
+        auto made = std::make_unique<test::PostgresServer>();
+        made->psql(
+            "create schema muster; create function muster.api_key(sha256 bytea, out id uuid, "
+            "out name text, out tier text, out scopes text[]) language sql as $$ select "
+            "gen_random_uuid(), 'n', 'standard', '{read,write}'::text[] where $1 = sha256('key') "
+            "$$;"
+            "create function clock() returns json language sql as $$ select to_json(now()) $$;"
+            "create function slow() returns json language sql as $$ select to_json("
+            "pg_sleep(1)::text) $$");
+        return made;
+    }();
+    return *server;
+}
+
+std::vector<std::string> settings(unsigned short http, unsigned short admin,
+                                  const std::string& conninfo) {
+    return {"--set", "http.listen=127.0.0.1:" + std::to_string(http),
+            "--set", "admin.listen=127.0.0.1:" + std::to_string(admin),
+            "--set", "database.conninfo=" + conninfo,
+            "--set", "relay.enabled=false",
+            "--set", "wire.listen=127.0.0.1:" + std::to_string(test::free_port())};
+}
+
+const std::string nowhere = "host=/nonexistent dbname=x";
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_wrong_file_ends_it_with_2_and_the_line) {
+    Program program("threads = 1\n[http]\nlisten = 5\n");
+    BOOST_TEST(program.exit_code() == 2);
+    BOOST_TEST(program.logged(program.file() + ":3: http.listen must be"), program.log());
+    Program wrong_override(usual, {"--set", "http.listen"});
+    BOOST_TEST(wrong_override.exit_code() == 2);
+    Program wrong_option(usual, {"--nonsense"});
+    BOOST_TEST(wrong_option.exit_code() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(the_check_of_the_configuration_uses_the_database_if_it_can) {
+    const std::vector<std::string> there{"--check-config", "--set",
+                                         "database.conninfo=" + database().socket_conninfo()};
+    Program good(usual, there);
+    BOOST_TEST(good.exit_code() == 0);
+    BOOST_TEST(good.logged("the routes fit the database"), good.log());
+
+    Program bad(
+        std::string(usual) + "[[route]]\nname = \"b\"\nmatch = \"GET /b\"\ncall = \"b()\"\n",
+        there);
+    BOOST_TEST(bad.exit_code() == 2);
+    BOOST_TEST(bad.logged(bad.file() + ":7: route \"b\": function b() does not exist"), bad.log());
+
+    Program alone(usual, {"--check-config", "--set", "database.conninfo=" + nowhere});
+    BOOST_TEST(alone.exit_code() == 0);
+    BOOST_TEST(!alone.logged("the routes fit the database"), alone.log());
+    BOOST_TEST(alone.logged("cannot be reached"), alone.log());
+}
+
+BOOST_AUTO_TEST_CASE(the_version_is_printed) {
+    Program program(usual, {"--version"});
+    BOOST_TEST(program.exit_code() == 0);
+    BOOST_TEST(program.log() == "muster-proxy " MUSTER_VERSION "\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_taken_port_is_an_error) {
+    const unsigned short http = test::free_port();
+    const unsigned short admin = test::free_port();
+    Program first(usual, settings(http, admin, nowhere));
+    test::wait_until("ready", [&] { return first.logged("ready"); });
+    Program second(usual, settings(http, test::free_port(), nowhere));
+    BOOST_TEST(second.exit_code() == 1);
+    BOOST_TEST(second.logged("http.listen: cannot listen on 127.0.0.1:" + std::to_string(http)),
+               second.log());
+}
+
+BOOST_AUTO_TEST_CASE(it_serves_until_it_is_told_to_end_and_ends_what_it_has_in_hand) {
+    const test::RedisServer redis;
+    const unsigned short http = test::free_port();
+    const unsigned short admin = test::free_port();
+    auto arguments = settings(http, admin, database().socket_conninfo());
+    const auto address = redis.tcp().address;
+    arguments.insert(arguments.end(),
+                     {"--set", "redis.address=127.0.0.1:" + std::to_string(address.port)});
+    Program program(std::string(usual) +
+                        "[[route]]\nname = \"slow\"\nmatch = \"GET /slow\"\ncall = \"slow()\"\n",
+                    arguments);
+    test::wait_until("ready", [&] { return program.logged("ready"); });
+    HttpClient client(http);
+    BOOST_TEST(client.request("GET", "/now", "X-API-Key: key\r\n").status == 200);
+    BOOST_TEST(client.request("GET", "/health/ready").body ==
+               R"({"status":"ready","database":"up","redis":"up"})");
+    BOOST_TEST(HttpClient(admin).request("GET", "/metrics").status == 200);
+    BOOST_TEST(!program.logged("key\n"));
+
+    client.send("GET /slow HTTP/1.1\r\nHost: x\r\nX-API-Key: key\r\n\r\n");
+    test::wait_until("the request to be in hand", [&] {
+        return HttpClient(admin)
+                   .request("GET", "/metrics")
+                   .body.find("http_requests_in_flight 1\n") != std::string::npos;
+    });
+    program.process().signal(SIGTERM);
+    const HttpAnswer answer = client.read();
+    BOOST_TEST(answer.status == 200);
+    BOOST_TEST(answer.header("connection") == "close");
+    BOOST_TEST(client.closed());
+    BOOST_TEST(program.exit_code() == 0);
+    BOOST_TEST(program.logged("stopped"), program.log());
+}
+
+BOOST_AUTO_TEST_CASE(a_second_signal_drops_what_is_in_hand) {
+    const unsigned short http = test::free_port();
+    const unsigned short admin = test::free_port();
+    Program program(std::string(usual) +
+                        "[[route]]\nname = \"slow\"\nmatch = \"GET /slow\"\ncall = \"slow()\"\n",
+                    settings(http, admin, database().socket_conninfo()));
+    test::wait_until("ready", [&] { return program.logged("ready"); });
+    HttpClient client(http);
+    client.send("GET /slow HTTP/1.1\r\nHost: x\r\nX-API-Key: key\r\n\r\n");
+    test::wait_until("the request to be in hand", [&] {
+        return HttpClient(admin)
+                   .request("GET", "/metrics")
+                   .body.find("http_requests_in_flight 1\n") != std::string::npos;
+    });
+    program.process().signal(SIGINT);
+    test::wait_until("the first signal", [&] { return program.logged("received SIGINT"); });
+    program.process().signal(SIGTERM);
+    BOOST_TEST(program.exit_code() == 1);
+    BOOST_TEST(client.closed());
+}
