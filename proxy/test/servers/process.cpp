@@ -109,6 +109,9 @@ Process::Process(const std::vector<std::string>& arguments, const std::filesyste
     ::dup2(output, 2);
     if (user != nullptr && (::setgid(gid) != 0 || ::setuid(uid) != 0))
         ::_exit(126);
+    // The directory of the tests may be closed to the new user, which some programs complain about.
+    if (user != nullptr && ::chdir("/") != 0)
+        ::_exit(126);
     // After the change of user, which clears it; and our parent may be gone already.
     ::prctl(PR_SET_PDEATHSIG, end_signal);
     if (::getppid() != parent)
