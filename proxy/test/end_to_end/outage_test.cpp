@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_SUITE(metrics)
 
 BOOST_AUTO_TEST_CASE(every_query_is_timed_under_its_name) {
     const std::string count = "database_query_duration_seconds_count";
-    const std::vector<std::string> listing{"query_name=\"list_agents\"", "status=\"ok\""};
+    const std::vector<std::string> listing{"query_name=\"list_agents\"", "status=\"success\""};
     const std::vector<std::string> failing{"query_name=\"create_goal\"", "status=\"error\""};
     const auto listed = std::max(0.0, sample(count, listing));
     const auto failed = std::max(0.0, sample(count, failing));
