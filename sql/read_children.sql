@@ -30,16 +30,13 @@ SELECT a.created_at, a.id, left(row_to_json(a)::text, -1) AS agent,
        (SELECT '[' || coalesce(string_agg(row_to_json(t)::text, ',' ORDER BY t.name, t.id), '') || ']' FROM tools t JOIN agent_tools l ON l.tool_id = t.id WHERE l.agent_id = a.id) AS tools,
        (SELECT count(*) FROM events e WHERE e.aggregate_id = a.id) AS event_count
   FROM agents a;
-SELECT l, length(j.body::text) > 10 * l AS filled, j.body::text = '[' || string_agg(format('%s,"goals":%s,"tools":%s,"event_count":%s}', e.agent, e.goals, e.tools, e.event_count), ','
-           ORDER BY e.created_at DESC NULLS LAST, e.id DESC) || ']' AS same
-  FROM unnest(ARRAY[1, 100, 1000]) l, muster.agents_json(row_limit => l) j,
-       LATERAL (SELECT * FROM expected ORDER BY created_at DESC NULLS LAST, id DESC LIMIT l) e
- GROUP BY l, j.body::text;
-SELECT i, j.body::text = '[' || string_agg(e.agent || CASE WHEN i ~ 'goals' THEN ',"goals":' || e.goals ELSE '' END || CASE WHEN i ~ 'tools' THEN ',"tools":' || e.tools ELSE '' END
-           || CASE WHEN i ~ 'event' THEN ',"event_count":' || e.event_count ELSE '' END || '}', ',' ORDER BY e.created_at DESC NULLS LAST, e.id DESC) || ']' AS same
-  FROM unnest(ARRAY['', ' ', 'goals', 'tools', 'event_count', ' tools ,goals', 'event_count,event_count']) i, muster.agents_json(include => i) j,
-       LATERAL (SELECT * FROM expected ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100) e
- GROUP BY i, j.body::text ORDER BY i;
+CREATE FUNCTION pg_temp.expect(row_limit int, include text) RETURNS text LANGUAGE sql AS $$
+    SELECT '[' || string_agg(agent || CASE WHEN include ~ 'goals' THEN ',"goals":' || goals ELSE '' END || CASE WHEN include ~ 'tools' THEN ',"tools":' || tools ELSE '' END
+           || CASE WHEN include ~ 'event' THEN ',"event_count":' || event_count ELSE '' END || '}', ',' ORDER BY created_at DESC NULLS LAST, id DESC) || ']'
+      FROM (SELECT * FROM expected ORDER BY created_at DESC NULLS LAST, id DESC LIMIT row_limit) e $$;
+SELECT l, j.body::text = pg_temp.expect(l, 'goals,tools,event_count') AS same FROM unnest(ARRAY[1, 100, 1000]) l, muster.agents_json(row_limit => l) j;
+SELECT i, j.body::text = pg_temp.expect(100, i) AS same
+  FROM unnest(ARRAY['', ' ', 'goals', 'tools', 'event_count', ' tools ,goals', 'event_count,event_count']) i, muster.agents_json(include => i) j;
 SELECT count(*), count(*) FILTER (WHERE j.body::text IS DISTINCT FROM format('%s,"goals":%s,"tools":%s,"event_count":%s}', e.agent, e.goals, e.tools, e.event_count)) AS different
   FROM expected e, muster.agent_json(e.id) j;
 -- As rows.
