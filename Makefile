@@ -15,7 +15,7 @@ OBJS = $(SOURCES:.cpp=.o)
 # ereport() jumps over frames, so server code has no exceptions, no RTTI and nothing with a lifetime
 # that the C++ runtime would have to know of.
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
-	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-register -MMD
+	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-register -MMD -MP
 PG_CPPFLAGS = -I$(CURDIR)/extension/src
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
