@@ -144,13 +144,18 @@ char* put_escaped(char* to, const char* from, const char* end) {
 
 void put_string(Arena& out, const char* text, std::size_t length) {
     const char* const end = text + length;
-    out.put('"');
-    do {
-        const std::size_t n = Min(static_cast<std::size_t>(end - text), chunk);
-        out.commit(put_escaped(out.reserve(n * longest_escape + block + 1), text, text + n));
+    std::size_t n = Min(length, chunk);
+    char* to = out.reserve(n * longest_escape + block + 2);
+    *to++ = '"';
+    to = put_escaped(to, text, text + n);
+    while (text + n < end) [[unlikely]] {
+        out.commit(to);
         text += n;
-    } while (text < end);
-    out.put('"');
+        n = Min(static_cast<std::size_t>(end - text), chunk);
+        to = put_escaped(out.reserve(n * longest_escape + block + 1), text, text + n);
+    }
+    *to++ = '"';
+    out.commit(to);
 }
 
 }  // namespace muster::json

@@ -75,7 +75,7 @@ struct Reader {
             }
             name[length++] = text[at];
         }
-        fail("A quoted name does not end");
+        fail("A closing quote is missing");
     }
 
     std::string_view segment() {
