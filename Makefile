@@ -5,6 +5,7 @@
 #   make run        build everything and start a private stack under .stack/
 #   make test       run every test
 #   make stop       end what `make run` started, keeping its data
+#   make clean-stack  stop it and remove its data
 EXTENSION = extension/muster
 MODULE_big = muster
 DATA_built = extension/muster--1.0.sql
@@ -15,7 +16,7 @@ OBJS = $(SOURCES:.cpp=.o)
 # ereport() jumps over frames, so server code has no exceptions, no RTTI and nothing with a lifetime
 # that the C++ runtime would have to know of.
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
-	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-register -MMD
+	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-register -MMD -MP
 PG_CPPFLAGS = -I$(CURDIR)/extension/src
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
@@ -23,11 +24,41 @@ ISOLATION = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
 EXTRA_CLEAN = extension/muster--1.0.sql $(OBJS:.o=.d)
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 override with_llvm := no
+ifneq ($(PGXS),)
 include $(PGXS)
+else
+all install installcheck clean:
+	@echo 'make: no $(PG_CONFIG) here; deploy/packages run installs what is missing' >&2; exit 1
+endif
 
 extension/muster--1.0.sql: $(sort $(wildcard extension/sql/*.sql))
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION muster" to load this file. \quit'; cat $^; } > $@
 
 -include $(OBJS:.o=.d)
+
+# A recursive make: what PGXS is, and where, may be known only after the packages are there.
+run:
+	@deploy/packages run
+	@echo 'building the extension'
+	@$(MAKE) -s --no-print-directory all
+	@echo 'building the proxy'
+	@deploy/build-proxy muster-proxy
+	@MUSTER_DEMO=$${MUSTER_DEMO-1} deploy/stack start
+	@deploy/welcome
+
+test:
+	@test/run
+
+stop:
+	@deploy/stack stop
+
+clean-stack:
+	@deploy/stack clean
+
+format-check:
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
+
+.PHONY: run test stop clean-stack format-check
+.DEFAULT_GOAL := all

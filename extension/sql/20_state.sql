@@ -55,3 +55,25 @@ CREATE TABLE muster.api_keys (
     revoked_at timestamptz
 );
 SELECT pg_catalog.pg_extension_config_dump('muster.api_keys', '');
+
+-- A publication FOR ALL TABLES takes Muster's tables along, and what they say is true of one database only:
+-- foreign ticks would stop a subscriber's fence, and the one row of data_schema would be there twice, which
+-- ends its initial copy with an error, over and over. So a subscriber lets such rows go by. API keys do
+-- replicate, like users' tables.
+CREATE FUNCTION muster.discard_replicated() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN NULL; END $$;
+
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.data_schema
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.outbox
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.tick
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.generation
+    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
+-- They fire for rows that replication brings, and for no others.
+ALTER TABLE muster.data_schema ENABLE REPLICA TRIGGER muster_discard_replicated;
+ALTER TABLE muster.outbox ENABLE REPLICA TRIGGER muster_discard_replicated;
+ALTER TABLE muster.tick ENABLE REPLICA TRIGGER muster_discard_replicated;
+ALTER TABLE muster.generation ENABLE REPLICA TRIGGER muster_discard_replicated;

@@ -23,8 +23,8 @@ SELECT EXISTS (
         ELSE ARRAY[wanted] END::text[]))
 $$;
 
--- Whether a valid, complete btree index of the relation has these columns first, in this direction (or the
--- opposite one, which a backward scan reads), and is unique on just them if it must be.
+-- Whether a valid, complete btree index of the relation has these columns first, then the list's order (or
+-- its opposite, which a backward scan reads), and is unique on just them if it must be.
 CREATE FUNCTION muster.data_index_exists(rel oid, columns text[], newest_first bool, must_be_unique bool)
 RETURNS bool
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -43,13 +43,11 @@ SELECT EXISTS (
      ) has
      WHERE i.indrelid = rel AND i.indisvalid AND i.indpred IS NULL
        AND has.names = wanted.names
-       AND (NOT newest_first OR has.options IN (wanted.options, wanted.opposite))
+       -- indoption's bits: 1 is DESC, 2 is NULLS FIRST
+       AND (NOT newest_first OR has.options[cardinality(columns) + 1:] IN ('{1,3}', '{2,0}'))
        AND (NOT must_be_unique
             OR i.indisunique AND i.indimmediate AND i.indnkeyatts = cardinality(wanted.names)))
-  FROM (SELECT columns || CASE WHEN newest_first THEN '{created_at,id}' ELSE '{}' END::text[] AS names,
-               -- indoption's bits: 1 is DESC, 2 is NULLS FIRST
-               array_fill(0, ARRAY[cardinality(columns)]) || '{1,3}'::int[] AS options,
-               array_fill(3, ARRAY[cardinality(columns)]) || '{2,0}'::int[] AS opposite) wanted
+  FROM (SELECT columns || CASE WHEN newest_first THEN '{created_at,id}' ELSE '{}' END::text[] AS names) wanted
 $$;
 
 -- Whether the table has a row: only then does adding to it take time or need a value.
@@ -64,13 +62,13 @@ BEGIN
 END
 $$;
 
--- Warns where the default for new sessions would have written naive timestamps in another zone than UTC,
--- in winter or in summer.
+-- Warns of naive timestamps where the session's zone, which is the server's unless it was changed, is not
+-- UTC in winter or in summer.
 CREATE FUNCTION muster.data_warn_of_naive_timestamps(schema_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    zone text := (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'TimeZone');
+    zone text := current_setting('TimeZone');
     naive text;
 BEGIN
     IF timestamptz '2024-01-15 00:00+00' AT TIME ZONE zone = '2024-01-15'
@@ -137,8 +135,10 @@ SELECT CASE
   JOIN muster.data_columns() d ON d.table_name = f.table_name
   LEFT JOIN pg_attribute a ON a.attrelid = f.oid AND a.attname = d.column_name AND NOT a.attisdropped
  WHERE f.relkind IN ('r', 'p')
-   AND CASE WHEN a.attname IS NULL
-            THEN d.not_null AND d.default_value IS NULL AND muster.data_has_rows(f.oid)
+   AND CASE WHEN a.attname IS NULL AND (NOT d.not_null OR d.default_value IS NOT NULL) THEN false
+            -- who is no owner may not look
+            WHEN a.attname IS NULL AND NOT pg_has_role(f.relowner, 'USAGE') THEN false
+            WHEN a.attname IS NULL THEN muster.data_has_rows(f.oid)
             ELSE a.attgenerated <> '' OR NOT muster.data_type_fits(a.atttypid, d.type) END
 $$;
 
@@ -264,7 +264,7 @@ SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
-    recorded name := (SELECT s.schema_name FROM muster.data_schema s);
+    recorded name;
     obstacles text[];
     now_statements text[] := '{}';
     later_statements text[] := '{}';
@@ -274,10 +274,16 @@ BEGIN
     schema := coalesce(schema, 'public');
     dry_run := coalesce(dry_run, false);
 
+    -- One call at a time, so that what is looked at here is what is changed below. Readers do not wait.
+    IF NOT dry_run THEN
+        LOCK TABLE muster.data_schema IN SHARE ROW EXCLUSIVE MODE;
+    END IF;
+    SELECT s.schema_name INTO recorded FROM muster.data_schema s;
     IF recorded <> schema AND EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = recorded) THEN
         RAISE EXCEPTION 'the tables are in schema "%" already', recorded
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = 'A database has one data schema.';
+                  DETAIL = 'A database has one data schema.',
+                  HINT = 'If the tables are gone, empty muster.data_schema first.';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema) THEN
         RAISE EXCEPTION 'schema "%" does not exist', schema USING ERRCODE = 'invalid_schema_name',
@@ -320,7 +326,6 @@ BEGIN
         RETURN;
     END IF;
 
-    -- The row also holds off a second call until this one's transaction has ended.
     INSERT INTO muster.data_schema AS s (schema_name) VALUES (schema)
         ON CONFLICT (only_row) DO UPDATE SET schema_name = excluded.schema_name
         WHERE s.schema_name <> excluded.schema_name;

@@ -1,21 +1,31 @@
 -- Publishing: triggers that carry a table's changes into the outbox. Their configuration is in their
 -- arguments, so that pg_dump takes it along with the table.
+--
+-- DROP EXTENSION muster is refused while a table is published ("cannot drop extension muster because other
+-- objects depend on it", with each trigger in the detail). DROP EXTENSION muster CASCADE takes the triggers,
+-- and nothing else of the users': their tables and rows stay.
+--
+-- The triggers do not fire for rows that logical replication brings: those were published where they were
+-- written.
 
 -- Only who may execute this can make it a trigger; once made, it fires for everyone who writes the table.
 CREATE FUNCTION muster.publish_change() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'muster_publish_change';
 
 -- The statement that makes one publishing trigger. The relation's name must be quoted already.
+-- A change of the ignored columns alone is no change; "naive" is utc where timestamps without time zone are
+-- shown as UTC.
 CREATE FUNCTION muster.publish_statement(
     relation text, operation text, event_type text, aggregate_type text, payload text,
-    key text[], columns text[], ignored text[])
+    key text[], columns text[], ignored text[], naive text)
 RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT format('CREATE OR REPLACE TRIGGER muster_publish_%s AFTER %s ON %s FOR EACH ROW'
-              ' EXECUTE FUNCTION muster.publish_change(%L, %L, %L, %L, %L, %L)',
+              ' EXECUTE FUNCTION muster.publish_change(%L, %L, %L, %L, %L, %L, %L)',
               operation, upper(operation), relation, event_type, aggregate_type, payload,
-              coalesce(key::text, ''), coalesce(columns::text, ''), coalesce(ignored::text, ''))
+              coalesce(key::text, ''), coalesce(columns::text, ''), coalesce(ignored::text, ''),
+              coalesce(naive, ''))
 $$;
 
 -- publish puts triggers on the table, which from then on announces its changes. Calling it again replaces
@@ -94,7 +104,7 @@ BEGIN
                 coalesce(names ->> operation,
                          aggregate_type || '.' || CASE operation WHEN 'insert' THEN 'created'
                                                   WHEN 'update' THEN 'updated' ELSE 'deleted' END),
-                aggregate_type, payload, key, columns, NULL);
+                aggregate_type, payload, key, columns, NULL, NULL);
         END IF;
     END LOOP;
 END
@@ -160,7 +170,7 @@ CREATE FUNCTION muster.data_publish_statements(schema_name name) RETURNS SETOF t
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT muster.publish_statement(format('%I.%I', schema_name, p.table_name), p.operation, p.event_type,
-                                p.aggregate_type, p.payload, p.key, p.columns, '{updated_at}')
+                                p.aggregate_type, p.payload, p.key, p.columns, '{updated_at}', 'utc')
   FROM muster.data_publications() p
  WHERE NOT EXISTS (
     SELECT FROM pg_trigger t

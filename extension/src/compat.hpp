@@ -12,9 +12,13 @@
 extern "C" {
 #include "catalog/dependency.h"
 #include "executor/executor.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 }
 
 namespace muster::compat {
@@ -61,6 +65,15 @@ inline Oid primary_key_index(Relation relation) {
     return RelationGetPrimaryKeyIndex(relation, true);
 #else
     return RelationGetPrimaryKeyIndex(relation);
+#endif
+}
+
+// Tells this backend's transactions apart. It is there without an xid.
+inline LocalTransactionId local_transaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
 #endif
 }
 

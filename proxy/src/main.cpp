@@ -14,8 +14,11 @@
 #include "http/start_check.hpp"
 #include "metrics/registry.hpp"
 #include "redis/connection.hpp"
+#include "relay/relay.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/version.hpp"
+#include "wire/metrics.hpp"
+#include "wire/server.hpp"
 
 namespace {
 
@@ -56,6 +59,14 @@ Task<bool> redis_answers(net::io_context& context, const config::Redis& redis, T
     co_return reply.has_value() && reply.value().text() == "PONG";
 }
 
+std::vector<net::io_context*> contexts(Runtime& runtime) {
+    std::vector<net::io_context*> all;
+    for (unsigned i = 0; i < runtime.threads(); ++i) {
+        all.push_back(&runtime.context(i));
+    }
+    return all;
+}
+
 int serve(const config::Config& config, bool routes_checked) {
     const http::RedisProbe redis = [&config](net::io_context& context, TimePoint deadline) {
         return redis_answers(context, config.redis, deadline);
@@ -64,18 +75,26 @@ int serve(const config::Config& config, bool routes_checked) {
     metrics::Registry registry;
     http::Door door(runtime, config, registry, redis, routes_checked);
     http::Admin admin(runtime, config, registry, door);
+    wire::Server wire(contexts(runtime), config.wire);
+    wire::publish_metrics(registry, wire);
+    relay::Relay relay(runtime.context(0), config.relay, config.redis);
 
-    for (const auto& error : {door.start(), admin.start()}) {
+    for (const auto& error : {door.start(), admin.start(), wire.start()}) {
         if (error) {
             std::cerr << *error << '\n';
             return exit_failed;
         }
     }
-    spdlog::info("ready: http on port {}, admin on port {}, {} threads", door.port(), admin.port(),
-                 runtime.threads());
+    if (config.relay.enabled) {
+        relay.start();
+    }
+    spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
+                 door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
+        relay.stop();
+        wire.stop(Clock::now() + config.shutdown_timeout);
     });
     spdlog::info("stopped");
     return graceful ? 0 : exit_failed;

@@ -1,13 +1,22 @@
 // Resolving a trigger's arguments, and keeping what was resolved.
 #include "publish/config.hpp"
 
-#include "publish/value.hpp"
+#include "json/escape.hpp"
 
 namespace muster::publish {
 namespace {
 
 // The arguments that publish() writes into a trigger.
-enum Argument { EventType, AggregateType, PayloadMode, Key, Shown, Ignored, ArgumentCount };
+enum Argument {
+    EventType,
+    AggregateType,
+    PayloadMode,
+    Key,
+    Shown,
+    Ignored,
+    NaiveTimestamps,
+    ArgumentCount
+};
 
 // A session that touches more published tables than this starts over.
 constexpr long max_entries = 4096;
@@ -127,7 +136,9 @@ Choice primary_key(const Config& config, Relation relation) {
     return {items, found};
 }
 
-void read_columns(Config& config, Relation relation) {
+// Lists the columns. `naive_is_utc` says that timestamps without time zone are UTC and are shown
+// so.
+void read_columns(Config& config, Relation relation, bool naive_is_utc) {
     TupleDesc descriptor = RelationGetDescr(relation);
     auto* columns = static_cast<Column*>(
         palloc(sizeof(Column) * static_cast<size_t>(Max(descriptor->natts, 1))));
@@ -137,20 +148,20 @@ void read_columns(Config& config, Relation relation) {
         if (attribute->attisdropped || compat::is_virtual(attribute)) {
             continue;
         }
-        StringInfoData member;
-        initStringInfo(&member);
-        escape_json(&member, NameStr(attribute->attname));
-        appendStringInfoChar(&member, ':');
+        json::Arena member = json::make_arena(NAMEDATALEN + 8);
+        json::put_string(member, NameStr(attribute->attname), strlen(NameStr(attribute->attname)));
+        member.put(':');
         Column& column = columns[count++];
         column.number = attribute->attnum;
         column.type = attribute->atttypid;
         column.length = attribute->attlen;
         column.by_value = attribute->attbyval;
         column.ignored = false;
-        column.to_json = to_json_function(attribute->atttypid);
+        column.writer = naive_is_utc ? json::choose_writer_of_utc(attribute->atttypid)
+                                     : json::choose_writer(attribute->atttypid);
         column.name = pstrdup(NameStr(attribute->attname));
         column.member = member.data;
-        column.member_length = static_cast<size_t>(member.len);
+        column.member_length = member.used;
     }
     config.columns = columns;
     config.column_count = count;
@@ -197,7 +208,7 @@ Config resolve(Relation relation, const Trigger& trigger) {
     const char* name = get_rel_name(config.root);
     config.table_name = name != nullptr ? name : pstrdup(RelationGetRelationName(relation));
 
-    read_columns(config, relation);
+    read_columns(config, relation, strcmp(trigger.tgargs[NaiveTimestamps], "utc") == 0);
     for (int column : choose(config, trigger.tgargs[Ignored])) {
         const_cast<Column*>(config.columns)[column].ignored = true;
     }

@@ -4,6 +4,7 @@
 // backend and trigger, and made again after the table or the trigger has changed.
 #pragma once
 
+#include "json/value.hpp"
 #include "publish/server.hpp"
 
 namespace muster::publish {
@@ -22,7 +23,7 @@ struct Column {
     int16 length;
     bool by_value;
     bool ignored;  // a change of this column alone is no change
-    FmgrInfo* to_json;
+    json::ValueWriter writer;
     const char* name;
     const char* member;  // the name as a JSON member: quoted, escaped, with its colon
     size_t member_length;

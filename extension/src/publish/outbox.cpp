@@ -109,8 +109,10 @@ void outbox_insert(const Message& message) {
     ExecStoreVirtualTuple(slot);
 
     EState* estate = CreateExecutorState();
-    ResultRelInfo target;
-    InitResultRelInfo(&target, outbox, 0, nullptr, 0);
+    // InitResultRelInfo() would copy the triggers, which no row of ours fires.
+    ResultRelInfo target{};
+    target.type = T_ResultRelInfo;
+    target.ri_RelationDesc = outbox;
     ExecOpenIndices(&target, false);
     simple_table_tuple_insert(outbox, slot);
     if (target.ri_NumIndices > 0) {

@@ -1,7 +1,7 @@
 // Payloads: which columns they hold, and what is done about rows that are too big.
 #include "publish/payload.hpp"
 
-#include "publish/value.hpp"
+#include "json/escape.hpp"
 
 namespace muster::publish {
 namespace {
@@ -9,7 +9,7 @@ namespace {
 constexpr size_t max_payload = 1024 * 1024;
 
 // An aggregate id or tag longer than this is cut: it names a row, it does not carry one.
-constexpr int max_bare_text = 8192;
+constexpr size_t max_bare_text = 8192;
 
 bool is_varlena(const Column& column) {
     return !column.by_value && column.length == -1;
@@ -37,9 +37,9 @@ size_t raw_size(const Column& column, const Row& row) {
 // Writes JSON objects member by member, and gives up, rather than unpack anything, once they are
 // too big.
 struct ObjectWriter {
-    StringInfoData out;
-    bool first = true;
-    size_t raw = 0;
+    json::Arena out;
+    bool first;
+    size_t raw;
 
     void member(const Column& column, const Row& row) {
         raw += raw_size(column, row);
@@ -47,38 +47,37 @@ struct ObjectWriter {
             return;
         }
         separate();
-        appendBinaryStringInfo(&out, column.member, static_cast<int>(column.member_length));
+        out.put(column.member, column.member_length);
         if (row.is_null(column)) {
-            appendStringInfoString(&out, "null");
+            out.put("null");
         } else {
-            append_json(&out, column, row.value(column));
+            column.writer.write(out, row.value(column), column.writer);
         }
     }
 
     void separate() {
         if (!first) {
-            appendStringInfoChar(&out, ',');
+            out.put(',');
         }
         first = false;
     }
 
     void open() {
-        appendStringInfoChar(&out, '{');
+        out.put('{');
         first = true;
     }
 
     void close() {
-        appendStringInfoChar(&out, '}');
+        out.put('}');
         first = false;
     }
 
-    bool too_big() const { return raw > max_payload || static_cast<size_t>(out.len) > max_payload; }
-    std::string_view text() const { return {out.data, static_cast<size_t>(out.len)}; }
+    bool too_big() const { return raw > max_payload || out.used > max_payload; }
+    std::string_view text() const { return {out.data, out.used}; }
 };
 
 ObjectWriter start_object() {
-    ObjectWriter writer;
-    initStringInfo(&writer.out);
+    ObjectWriter writer = {json::make_arena(256), true, 0};
     writer.open();
     return writer;
 }
@@ -93,9 +92,37 @@ std::string_view truncated_payload(const Config& config, const Row& row) {
         return "{\"truncated\":true}";
     }
     writer.separate();
-    appendStringInfoString(&writer.out, "\"truncated\":true");
+    writer.out.put("\"truncated\":true");
     writer.close();
     return writer.text();
+}
+
+// Appends a value as it stands in a JSON string, without the quotes: times in ISO 8601, whatever
+// DateStyle says, and everything else as its type writes it.
+void put_bare(json::Arena& out, const Column& column, Datum value) {
+    switch (column.writer.type) {
+        case TEXTOID:
+        case VARCHAROID: {
+            text* string = DatumGetTextPP(value);
+            out.put(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+            return;
+        }
+        case UUIDOID:
+        case DATEOID:
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID: {
+            json::Arena quoted = json::make_arena(64);
+            column.writer.write(quoted, value, column.writer);
+            out.put(quoted.data + 1, quoted.used - 2);
+            return;
+        }
+        default: {
+            Oid function;
+            bool is_varlena;
+            getTypeOutputInfo(column.type, &function, &is_varlena);
+            out.put(std::string_view(OidOutputFunctionCall(function, value)));
+        }
+    }
 }
 
 }  // namespace
@@ -131,7 +158,7 @@ std::string_view change_payload(const Config& config, const Row& row, bool delet
     }
     if (config.payload == Payload::Changes && difference != nullptr) {
         writer.separate();
-        appendStringInfoString(&writer.out, "\"updates\":");
+        writer.out.put("\"updates\":");
         writer.open();
         for (int i = 0; i < config.column_count; i++) {
             if (difference->changed[i] && !config.columns[i].ignored) {
@@ -151,13 +178,11 @@ std::string_view json_column(const Config& config, const Row& row, int column) {
     if (raw_size(config.columns[column], row) > max_payload) {
         return truncated_payload(config, row);
     }
-    StringInfoData out;
-    initStringInfo(&out);
-    append_json(&out, config.columns[column], row.value(config.columns[column]));
-    if (static_cast<size_t>(out.len) > max_payload) {
-        return truncated_payload(config, row);
-    }
-    return {out.data, static_cast<size_t>(out.len)};
+    json::Arena out = json::make_arena(256);
+    config.columns[column].writer.write(out, row.value(config.columns[column]),
+                                        config.columns[column].writer);
+    return out.used > max_payload ? truncated_payload(config, row)
+                                  : std::string_view(out.data, out.used);
 }
 
 std::string_view bare_text(const Column& column, const Row& row) {
@@ -167,29 +192,27 @@ std::string_view bare_text(const Column& column, const Row& row) {
     if (raw_size(column, row) > max_payload) {
         return "(too long)";
     }
-    StringInfoData out;
-    initStringInfo(&out);
-    append_bare_text(&out, column, row.value(column));
-    if (out.len > max_bare_text) {
-        out.len = pg_mbcliplen(out.data, out.len, max_bare_text);
+    json::Arena out = json::make_arena(64);
+    put_bare(out, column, row.value(column));
+    if (out.used > max_bare_text) {
+        out.used = static_cast<size_t>(
+            pg_mbcliplen(out.data, static_cast<int>(out.used), static_cast<int>(max_bare_text)));
     }
-    return {out.data, static_cast<size_t>(out.len)};
+    return {out.data, out.used};
 }
 
 std::string_view key_text(const Config& config, const Row& row) {
     if (config.key.count == 1) {
         return bare_text(config.columns[config.key.items[0]], row);
     }
-    StringInfoData out;
-    initStringInfo(&out);
+    json::Arena out = json::make_arena(128);
     for (int i = 0; i < config.key.count; i++) {
-        const std::string_view part = bare_text(config.columns[config.key.items[i]], row);
         if (i > 0) {
-            appendStringInfoChar(&out, ',');
+            out.put(',');
         }
-        appendBinaryStringInfo(&out, part.data(), static_cast<int>(part.size()));
+        out.put(bare_text(config.columns[config.key.items[i]], row));
     }
-    return {out.data, static_cast<size_t>(out.len)};
+    return {out.data, out.used};
 }
 
 }  // namespace muster::publish

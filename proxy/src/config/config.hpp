@@ -42,10 +42,12 @@ struct Admin {
 
 struct Wire {
     Endpoint listen{"127.0.0.1", 6433};
-    Endpoint upstream{"127.0.0.1", 6432};
+    Endpoint upstream{"127.0.0.1", 6432};  // or the directory of a Unix socket
     std::size_t max_connections = 10000;
     milliseconds startup_timeout{10000};  // from accept to the startup message
     milliseconds connect_timeout{5000};   // to the upstream
+    milliseconds login_timeout{60000};    // from the startup message to the first ReadyForQuery
+    std::size_t max_cancels = 100;        // cancel requests being forwarded at one time
 };
 
 // The pool of the HTTP door, to pgbouncer.

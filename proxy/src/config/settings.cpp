@@ -196,6 +196,8 @@ std::vector<Setting> settings(Config& c) {
         {"wire", "max_connections", whole(c.wire.max_connections, 1, 1000000)},
         {"wire", "startup_timeout", duration(c.wire.startup_timeout, 1ms, 1h)},
         {"wire", "connect_timeout", duration(c.wire.connect_timeout, 1ms, 1h)},
+        {"wire", "login_timeout", duration(c.wire.login_timeout, 1ms, 1h)},
+        {"wire", "max_cancels", whole(c.wire.max_cancels, 1, 1000000)},
 
         {"database", "conninfo", text(c.database.conninfo), true, true},
         {"database", "pool_size", whole(c.database.pool_size, 1, 1000)},

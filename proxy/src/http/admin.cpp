@@ -56,7 +56,7 @@ Task<Response> Admin::handle(const metrics::Registry& registry, RequestHandler& 
 }
 
 std::optional<std::string> Admin::start() {
-    const auto endpoint = resolve_listen(config_.admin.listen);
+    const auto endpoint = resolve_listen(config_.admin.listen.host, config_.admin.listen.port);
     if (!endpoint) {
         return "admin.listen: " + endpoint.error();
     }

@@ -57,7 +57,7 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
 }
 
 std::optional<std::string> Door::start() {
-    auto endpoint = resolve_listen(config_.http.listen);
+    auto endpoint = resolve_listen(config_.http.listen.host, config_.http.listen.port);
     if (!endpoint) {
         return "http.listen: " + endpoint.error();
     }

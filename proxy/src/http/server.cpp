@@ -1,8 +1,6 @@
 // Listening, accepting, and the sweep that enforces the deadlines of slow clients.
 #include "http/server.hpp"
 
-#include <sys/socket.h>
-
 #include <spdlog/spdlog.h>
 
 #include "http/session.hpp"
@@ -25,39 +23,6 @@ constexpr std::string_view full =
 
 }  // namespace
 
-Result<net::ip::tcp::endpoint, std::string> resolve_listen(const config::Endpoint& endpoint) {
-    net::io_context context;
-    TcpResolver resolver(context.get_executor());
-    error_code ec;
-    const auto found = resolver.resolve(endpoint.host, std::to_string(endpoint.port),
-                                        net::ip::tcp::resolver::passive, ec);
-    if (ec || found.empty()) {
-        return "cannot resolve \"" + endpoint.host + "\": " + ec.message();
-    }
-    return found.begin()->endpoint();
-}
-
-std::optional<std::string> taken(const net::ip::tcp::endpoint& endpoint) {
-    if (endpoint.port() == 0) {
-        return std::nullopt;
-    }
-    net::io_context context;
-    TcpAcceptor probe(context.get_executor());
-    error_code ec;
-    probe.open(endpoint.protocol(), ec);
-    if (!ec) {
-        probe.set_option(net::socket_base::reuse_address(true), ec);
-    }
-    if (!ec) {
-        probe.bind(endpoint, ec);
-    }
-    if (ec) {
-        return "cannot listen on " + endpoint.address().to_string() + ":" +
-               std::to_string(endpoint.port()) + ": " + ec.message();
-    }
-    return std::nullopt;
-}
-
 std::shared_ptr<Server> Server::make(net::io_context& context, const config::Http& config,
                                      Handler handler,
                                      std::shared_ptr<std::atomic<std::size_t>> connections) {
@@ -74,30 +39,6 @@ Server::Server(net::io_context& context, const config::Http& config, Handler han
       accept_pause_(context.get_executor()),
       sweep_timer_(context.get_executor()),
       connections_(std::move(connections)) {}
-
-std::optional<std::string> Server::listen(const net::ip::tcp::endpoint& endpoint) {
-    error_code ec;
-    acceptor_.open(endpoint.protocol(), ec);
-    if (!ec) {
-        acceptor_.set_option(net::socket_base::reuse_address(true), ec);
-    }
-    const int yes = 1;
-    if (!ec &&
-        ::setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0) {
-        ec.assign(errno, boost::system::system_category());
-    }
-    if (!ec) {
-        acceptor_.bind(endpoint, ec);
-    }
-    if (!ec) {
-        acceptor_.listen(net::socket_base::max_listen_connections, ec);
-    }
-    if (ec) {
-        return "cannot listen on " + endpoint.address().to_string() + ":" +
-               std::to_string(endpoint.port()) + ": " + ec.message();
-    }
-    return std::nullopt;
-}
 
 std::uint16_t Server::port() const {
     error_code ignored;

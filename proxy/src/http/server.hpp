@@ -13,7 +13,7 @@
 #include "http/exchange.hpp"
 #include "metrics/histogram.hpp"
 #include "runtime/asio.hpp"
-#include "runtime/result.hpp"
+#include "runtime/listener.hpp"
 
 namespace muster::http {
 
@@ -36,7 +36,9 @@ class Server : public std::enable_shared_from_this<Server> {
                                         std::shared_ptr<std::atomic<std::size_t>> connections);
 
     // Listens on `endpoint`, which other servers of this process may share. Returns the error.
-    std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint);
+    std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint) {
+        return open_listener(acceptor_, endpoint);
+    }
     std::uint16_t port() const;
 
     // Accepts from now on. Called on the server's thread or before it runs.
@@ -71,13 +73,5 @@ class Server : public std::enable_shared_from_this<Server> {
     std::shared_ptr<std::atomic<std::size_t>> connections_;
     ServerCounters counters_;
 };
-
-// The address of a configured host and port; "localhost" and names are resolved, blocking, at
-// start.
-Result<net::ip::tcp::endpoint, std::string> resolve_listen(const config::Endpoint& endpoint);
-
-// The error if another process listens on this address: SO_REUSEPORT would let us share it
-// unnoticed.
-std::optional<std::string> taken(const net::ip::tcp::endpoint& endpoint);
 
 }  // namespace muster::http

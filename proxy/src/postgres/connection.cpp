@@ -30,6 +30,29 @@ struct FinishConnection {
 };
 using ConnectionHandle = std::unique_ptr<PGconn, FinishConnection>;
 
+// Puts a text of libpq, which may have several lines, into an error: the first line is the message.
+void set_text(Error& error, std::string_view text) {
+    const auto line_end = text.find('\n');
+    error.message = text.substr(0, line_end);
+    while (!text.empty() && line_end != std::string_view::npos) {
+        const auto at = text.find('\n');
+        text = at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
+        std::string_view line = text.substr(0, text.find('\n'));
+        while (line.starts_with(' ') || line.starts_with('\t'))
+            line.remove_prefix(1);
+        if (line.starts_with("LOCATION:"))  // in the server's source
+            continue;
+        std::string& part = line.starts_with("HINT:") ? error.hint : error.detail;
+        for (const std::string_view label : {"DETAIL:", "HINT:"})
+            if (line.starts_with(label))
+                line.remove_prefix(
+                    std::min(line.size(), line.find_first_not_of(' ', label.size())));
+        if (!part.empty() && !line.empty())
+            part += ' ';
+        part += line;
+    }
+}
+
 std::string trimmed(const char* text) {
     std::string line = text == nullptr ? "" : text;
     while (!line.empty() && (line.back() == '\n' || line.back() == ' '))
@@ -60,7 +83,7 @@ Error error_of(const PGresult* result) {
                 .hint = field(PG_DIAG_MESSAGE_HINT)};
     if (error.sqlstate.empty()) {  // libpq's own, not the server's
         error.sqlstate = "08006";
-        error.message = trimmed(PQresultErrorMessage(result));
+        set_text(error, trimmed(PQresultErrorMessage(result)));
     }
     return error;
 }
@@ -82,9 +105,9 @@ Error connect_error(const PGconn* connection) {
         text.erase(at + 3, 7);
         break;
     }
-    if (const std::size_t where = text.find("\nLOCATION:"); where != std::string::npos)
-        text.erase(where);
-    return failure(sqlstate.c_str(), std::move(text), true);
+    Error error = failure(sqlstate.c_str(), {}, true);
+    set_text(error, text);
+    return error;
 }
 
 }  // namespace

@@ -38,11 +38,26 @@ Task<End> Follower::run() {
 
 // Finds the place to go on from, and begins a new generation if there is none.
 Task<Follower::Stop> Follower::locate() {
+    const auto recorded = co_await outbox_.newest_generation();
+    if (!recorded)
+        co_return because(recorded.error());
     const auto last = co_await stream_.last();
     if (!last)
         co_return because(last.error());
     known_ = std::max(known_, last.value());
-    const auto facts = co_await outbox_.facts(last.value(), config_.stream_length);
+    // Above our generation somebody else has written: ours ends below.
+    const std::uint64_t number = recorded.value() ? recorded.value()->number : 0;
+    StreamId ours = last.value();
+    if (ours.generation() > number) {
+        const auto below = co_await stream_.last_within(number);
+        if (!below)
+            co_return because(below.error());
+        ours = below.value();
+    }
+    if (ours.generation() != number)
+        ours = {};
+    const auto facts =
+        co_await outbox_.facts(recorded.value(), last.value(), ours, config_.stream_length);
     if (!facts)
         co_return because(facts.error());
     const auto plan = decide(facts.value());

@@ -51,16 +51,17 @@ constexpr const char* settings_sql =
 constexpr const char* lead_sql =
     "select case when pg_is_in_recovery() then false else pg_try_advisory_lock(1836413812, 1) end";
 
-constexpr const char* facts_sql =
+constexpr const char* newest_generation_sql =
     "select g.number, g.first_tick,"
     " g.system_identifier = (select c.system_identifier from pg_control_system() c)"
     " and g.timeline = left(pg_walfile_name(pg_current_wal_lsn()), 8)"
-    " and g.database = (select d.oid from pg_database d where d.datname = current_database()),"
-    " (select min(t.tick_id) from muster.tick t), (select max(t.tick_id) from muster.tick t),"
+    " and g.database = (select d.oid from pg_database d where d.datname = current_database())"
+    " from muster.generation g order by g.number desc limit 1";
+
+constexpr const char* facts_sql =
+    "select (select min(t.tick_id) from muster.tick t), (select max(t.tick_id) from muster.tick t),"
     " exists (select from muster.tick t where t.tick_id = $1::bigint),"
-    " (select max(t.tick_id) from muster.tick t where t.tick_id < $1::bigint)"
-    " from (values (1)) one left join"
-    " (select * from muster.generation order by number desc limit 1) g on true";
+    " (select max(t.tick_id) from muster.tick t where t.tick_id < $1::bigint)";
 
 // The newest tick in which none of the stream_length newest changes is visible.
 constexpr const char* refill_sql =
@@ -156,28 +157,50 @@ Task<Outbox::Outcome<bool>> Outbox::lead() {
     co_return rows.value().get(0, 0) == "t";
 }
 
-Task<Outbox::Outcome<Facts>> Outbox::facts(StreamId last, std::uint64_t stream_length) {
+Task<Outbox::Outcome<std::optional<Recorded>>> Outbox::newest_generation() {
+    auto rows = co_await ask(newest_generation_sql, {});
+    if (!rows)
+        co_return std::move(rows).error();
+    std::optional<Recorded> recorded;
+    if (rows.value().size() > 0)
+        recorded = Recorded{.number = number(rows.value(), 0, 0),
+                            .first_tick = number(rows.value(), 0, 1),
+                            .same_history = rows.value().get(0, 2) == "t"};
+    co_return recorded;
+}
+
+Task<Outbox::Outcome<Facts>> Outbox::facts(std::optional<Recorded> recorded, StreamId last,
+                                           StreamId ours, std::uint64_t stream_length) {
     std::vector<std::string> parameters;
-    parameters.push_back(std::to_string(last.tick()));
+    parameters.push_back(std::to_string(ours.tick()));
     auto rows = co_await ask(facts_sql, std::move(parameters));
     if (!rows)
         co_return std::move(rows).error();
-    const postgres::Rows& row = rows.value();
-    Facts facts{.last = last,
-                .recorded = std::nullopt,
-                .oldest_tick = number(row, 0, 3),
-                .newest_tick = number(row, 0, 4),
-                .last_tick_kept = row.get(0, 5) == "t",
-                .tick_before_last = number(row, 0, 6)};
+    Facts facts;
+    facts.recorded = recorded;
+    facts.last = last;
+    facts.ours = ours;
+    facts.oldest_tick = number(rows.value(), 0, 0);
+    facts.newest_tick = number(rows.value(), 0, 1);
+    facts.our_tick_kept = rows.value().get(0, 2) == "t";
+    facts.tick_before_ours = number(rows.value(), 0, 3);
     if (facts.newest_tick == 0)
         co_return missing("table muster.tick is empty",
                           "Run INSERT INTO muster.tick (snap) VALUES ('3:3:').");
     if (facts.newest_tick > StreamId::most_tick)
         co_return missing("tick numbers are used up", {});
-    if (!row.is_null(0, 0))
-        facts.recorded = Recorded{.number = number(row, 0, 0),
-                                  .first_tick = number(row, 0, 1),
-                                  .same_history = row.get(0, 2) == "t"};
+    if (facts.our_tick_kept && facts.tick_before_ours != 0) {
+        const auto to = co_await tick(ours.tick());
+        if (!to)
+            co_return to.error();
+        const auto from = co_await tick(facts.tick_before_ours);
+        if (!from)
+            co_return from.error();
+        const auto rows_of_tick = co_await count(from.value(), to.value());
+        if (!rows_of_tick)
+            co_return rows_of_tick.error();
+        facts.our_tick_complete = ours.n >= rows_of_tick.value();
+    }
     parameters.assign(1, std::to_string(stream_length));
     auto refill = co_await ask(refill_sql, std::move(parameters));
     if (!refill)

@@ -47,8 +47,10 @@ class Outbox {
     // standby.
     Task<Outcome<bool>> lead();
 
-    // What the decision where to go on needs, given the stream's last id and its length.
-    Task<Outcome<Facts>> facts(StreamId last, std::uint64_t stream_length);
+    Task<Outcome<std::optional<Recorded>>> newest_generation();
+    // What else the decision where to go on needs, given the stream's last ids and its length.
+    Task<Outcome<Facts>> facts(std::optional<Recorded> recorded, StreamId last, StreamId ours,
+                               std::uint64_t stream_length);
     // Records the plan's new generation.
     Task<std::optional<postgres::Error>> record(const Plan& plan);
     Task<Outcome<Generation>> generation(std::uint64_t number);

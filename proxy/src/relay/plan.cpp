@@ -21,55 +21,57 @@ std::optional<Plan> begin_generation(const Facts& facts, std::uint64_t base, std
                 .reason = std::move(reason)};
 }
 
+// The last tick of our generation that is published to its end, as far as that is known.
+std::optional<std::uint64_t> published_to(const Facts& facts) {
+    const std::uint64_t first = facts.recorded->first_tick;
+    if (facts.ours.tick() == first && facts.ours.n == 0 && facts.oldest_tick <= first)
+        return first;  // our reset alone
+    if (facts.our_tick_kept && facts.our_tick_complete)
+        return facts.ours.tick();
+    if (facts.our_tick_kept && facts.tick_before_ours >= first && facts.tick_before_ours != 0)
+        return facts.tick_before_ours;
+    return std::nullopt;
+}
+
+// Where a new generation begins that follows ours. What it repeats comes behind its reset.
+std::uint64_t successor_base(const Facts& facts) {
+    if (facts.ours == StreamId{})
+        return facts.last == StreamId{} ? std::max(facts.oldest_tick, facts.refill_after)
+                                        : facts.newest_tick;
+    // Lost with another server, but published: all that is kept was published before.
+    if (facts.ours.tick() > facts.newest_tick)
+        return facts.newest_tick;
+    return published_to(facts).value_or(facts.oldest_tick);
+}
+
 }  // namespace
 
 std::optional<Plan> decide(const Facts& facts) {
-    const StreamId last = facts.last;
     if (!facts.recorded)  // all that is kept is unpublished
         return begin_generation(facts, facts.oldest_tick, "first generation");
-    const Recorded& ours = *facts.recorded;
-    const bool is_ours = last.generation() == ours.number;
-
-    if (!ours.same_history) {
-        // A promoted standby, a restored or copied database.
-        constexpr const char* reason = "another history of the database";
-        if (last == StreamId{})
-            return begin_generation(facts, std::max(facts.oldest_tick, facts.refill_after), reason);
-        // If the last tick published is part of this history, nothing published has been lost. That
-        // tick may be unfinished, so it is published again.
-        if (is_ours && last.tick() == ours.first_tick && last.n == 0 && facts.last_tick_kept)
-            return begin_generation(facts, ours.first_tick, reason);
-        if (is_ours && facts.last_tick_kept && facts.tick_before_last != 0)
-            return begin_generation(facts, facts.tick_before_last, reason);
-        // Otherwise all that is kept was published before what got lost.
-        return begin_generation(facts, facts.newest_tick, reason);
-    }
-    if (last.generation() > ours.number)
-        return begin_generation(facts, facts.newest_tick, "the stream holds a later generation");
+    const Recorded& recorded = *facts.recorded;
+    if (!recorded.same_history)  // a promoted standby, a restored or copied database
+        return begin_generation(facts, successor_base(facts), "another history of the database");
+    if (facts.last.generation() > recorded.number)
+        return begin_generation(facts, successor_base(facts),
+                                "the stream holds a later generation");
 
     Plan plan;
-    plan.generation = ours.number;
-    if (!is_ours) {
+    plan.generation = recorded.number;
+    if (facts.last.generation() < recorded.number) {
         // Empty, or from before our reset: a Redis that lost its tail. The same entries again.
-        plan.base = std::max({ours.first_tick, facts.refill_after, facts.oldest_tick});
-        plan.reset = plan.base == ours.first_tick;
+        plan.base = std::max({recorded.first_tick, facts.refill_after, facts.oldest_tick});
+        plan.reset = plan.base == recorded.first_tick;
         return plan;
     }
-    if (last.tick() == ours.first_tick && last.n == 0) {
-        if (ours.first_tick < facts.oldest_tick)
-            return begin_generation(facts, facts.oldest_tick, "older than what is kept");
-        plan.base = ours.first_tick;
-        return plan;
-    }
-    if (facts.last_tick_kept && facts.tick_before_last >= ours.first_tick &&
-        facts.tick_before_last != 0) {
-        plan.base = facts.tick_before_last;
-        plan.skip = last.n;
-        return plan;
-    }
-    if (last.tick() > facts.newest_tick)
+    if (facts.ours.tick() > facts.newest_tick)
         return begin_generation(facts, facts.newest_tick, "the stream is ahead of the database");
-    return begin_generation(facts, facts.oldest_tick, "older than what is kept");
+    const auto base = published_to(facts);
+    if (!base)
+        return begin_generation(facts, facts.oldest_tick, "older than what is kept");
+    plan.base = *base;
+    plan.skip = *base < facts.ours.tick() ? facts.ours.n : 0;
+    return plan;
 }
 
 }  // namespace muster::relay

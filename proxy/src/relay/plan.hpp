@@ -22,13 +22,15 @@ struct Recorded {
 };
 
 struct Facts {
-    StreamId last;  // of the stream; 0-0 if there is none
     std::optional<Recorded> recorded;
+    StreamId last;  // of the stream; 0-0 if there is none
+    StreamId ours;  // the last one that is of the recorded generation; 0-0 if there is none
     std::uint64_t oldest_tick = 0;  // kept; there is always one
     std::uint64_t newest_tick = 0;
-    // About `last.tick()`, if `last` is of the recorded generation:
-    bool last_tick_kept = false;
-    std::uint64_t tick_before_last = 0;  // the kept one before it; 0 if none
+    // About `ours.tick()`:
+    bool our_tick_kept = false;
+    bool our_tick_complete = false;      // `ours` is its last entry
+    std::uint64_t tick_before_ours = 0;  // the kept one before it; 0 if none
     // Ticks after this one hold all that a full stream would: an empty one is not filled from
     // before.
     std::uint64_t refill_after = 0;

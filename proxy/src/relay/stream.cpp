@@ -1,6 +1,8 @@
 // Redis' side of the relay.
 #include "relay/stream.hpp"
 
+#include <limits>
+
 namespace muster::relay {
 
 namespace {
@@ -77,6 +79,22 @@ Task<Stream::Outcome<StreamId>> Stream::last() {
     if (!reply)
         co_return std::move(reply).error();
     co_return id_of(reply.value().text());
+}
+
+Task<Stream::Outcome<StreamId>> Stream::last_within(std::uint64_t generation) {
+    const std::string highest =
+        StreamId::of(generation, StreamId::most_tick, std::numeric_limits<std::uint64_t>::max())
+            .text();
+    auto reply = co_await connection_->command(Clock::now() + timeout_, "XREVRANGE", relay_.stream,
+                                               highest, "-", "COUNT", "1");
+    if (!reply)
+        co_return std::move(reply).error();
+    if (reply.value().is_error())
+        co_return redis::Error{redis::Error::Kind::refused, std::string(reply.value().error())};
+    const auto& entries = reply.value().array();
+    if (entries.empty() || entries[0].array().empty())
+        co_return StreamId{};
+    co_return id_of(entries[0].array()[0].text());
 }
 
 Task<Stream::Outcome<Stream::Published>> Stream::publish(StreamId expected,

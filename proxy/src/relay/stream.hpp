@@ -30,6 +30,9 @@ class Stream {
     // The greatest id the stream ever had, 0-0 if there is no stream.
     Task<Outcome<StreamId>> last();
 
+    // The last entry of this generation or an earlier one, 0-0 if there is none.
+    Task<Outcome<StreamId>> last_within(std::uint64_t generation);
+
     struct Published {
         bool done = false;
         StreamId last;  // of the stream, afterwards

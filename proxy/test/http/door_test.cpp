@@ -449,11 +449,11 @@ BOOST_AUTO_TEST_CASE(metrics_count_what_happened) {
     contains(text, "http_requests_total{route=\"item\",method=\"GET\",status=\"2xx\"} 3\n");
     contains(text, "http_requests_total{route=\"fail\",method=\"GET\",status=\"4xx\"} 1\n");
     contains(text, "http_requests_total{route=\"none\",method=\"GET\",status=\"4xx\"} 1\n");
-    contains(text, "database_query_duration_seconds_count{query_name=\"item\",status=\"ok\"} 3\n");
+    contains(text, "database_query_duration_seconds_count{query_name=\"item\",status=\"success\"} 3\n");
     contains(text,
              "database_query_duration_seconds_count{query_name=\"fail\",status=\"error\"} 1\n");
     contains(text,
-             "database_query_duration_seconds_bucket{query_name=\"item\",status=\"ok\","
+             "database_query_duration_seconds_bucket{query_name=\"item\",status=\"success\","
              "le=\"0.00025\"} ");
     contains(text, "http_requests_in_flight 0\n");
     contains(text, "http_connections 1\n");

@@ -458,6 +458,9 @@ BOOST_AUTO_TEST_CASE(connection_refused_and_unknown_names_are_class_08) {
         BOOST_TEST(refused.error().sqlstate == "08001");
         BOOST_TEST(refused.error().connection_lost);
         BOOST_TEST(refused.error().message.find("refused") != std::string::npos);
+        BOOST_TEST(refused.error().message.find('\n') == std::string::npos);
+        BOOST_TEST(refused.error().detail ==
+                   "Is the server running on that host and accepting TCP/IP connections?");
 
         auto unknown = co_await Connection::connect(context, "host=nowhere.invalid", in(10s));
         BOOST_REQUIRE(!unknown);
@@ -486,6 +489,9 @@ BOOST_AUTO_TEST_CASE(the_servers_refusal_keeps_its_sqlstate) {
         BOOST_TEST(database.error().sqlstate == "3D000");
         BOOST_TEST(database.error().message.find("no_such_database") != std::string::npos);
         BOOST_TEST(database.error().message.find("LOCATION") == std::string::npos);
+
+        BOOST_TEST(database.error().message.find('\n') == std::string::npos);
+        BOOST_TEST(database.error().detail.find("LOCATION") == std::string::npos);
 
         auto password = co_await Connection::connect(
             context, server().tcp_conninfo("locked") + " password=wrong", in(10s));

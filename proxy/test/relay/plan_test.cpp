@@ -14,16 +14,23 @@ namespace {
 
 constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
 
-// Generation 3 began at tick 10; ticks 5 to 40 are kept, and with `last` every tick in between is.
-Facts facts_at(StreamId last) {
+// Generation 3 began at tick 10; ticks 5 to 40 are kept and each has five entries.
+Facts facts_with(StreamId last, StreamId ours) {
     Facts facts;
-    facts.last = last;
     facts.recorded = Recorded{.number = 3, .first_tick = 10, .same_history = true};
+    facts.last = last;
+    facts.ours = ours;
     facts.oldest_tick = 5;
     facts.newest_tick = 40;
-    facts.last_tick_kept = last.tick() >= 5 && last.tick() <= 40;
-    facts.tick_before_last = last.tick() > 40 ? 40 : last.tick() > 5 ? last.tick() - 1 : 0;
+    const std::uint64_t tick = ours.tick();
+    facts.our_tick_kept = tick >= 5 && tick <= 40;
+    facts.tick_before_ours = tick > 40 ? 40 : tick > 5 ? tick - 1 : 0;
+    facts.our_tick_complete = facts.our_tick_kept && facts.tick_before_ours != 0 && ours.n >= 5;
     return facts;
+}
+
+Facts facts_at(StreamId last) {
+    return facts_with(last, last.generation() == 3 ? last : StreamId{});
 }
 
 }  // namespace
@@ -98,9 +105,10 @@ BOOST_AUTO_TEST_CASE(publishing_goes_on_behind_the_last_entry) {
     BOOST_TEST(plan->base == 10u);
     BOOST_TEST(plan->skip == 1u);
 
-    plan = decide(facts_at(StreamId::of(3, 40, 9)));
+    plan = decide(facts_at(StreamId::of(3, 40, 5)));  // complete
     BOOST_REQUIRE(plan);
-    BOOST_TEST(plan->base == 39u);
+    BOOST_TEST(plan->base == 40u);
+    BOOST_TEST(plan->skip == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_redis_that_lost_its_tail_gets_the_same_entries_again) {
@@ -140,10 +148,20 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_continued_begins_a_generation) {
     BOOST_TEST(later->generation == 10u);
     BOOST_TEST(later->base == 40u);
 
+    // Our own entries below the foreign one tell how far we were.
+    later = decide(facts_with(StreamId::of(9, 12, 1), StreamId::of(3, 30, 5)));
+    BOOST_REQUIRE(later);
+    BOOST_TEST(later->generation == 10u);
+    BOOST_TEST(later->base == 30u);
+    BOOST_TEST(later->skip == 0u);
+    later = decide(facts_with(StreamId::of(9, 12, 1), StreamId::of(3, 30, 4)));
+    BOOST_REQUIRE(later);
+    BOOST_TEST(later->base == 29u);
+
     Facts facts = facts_at(StreamId::of(3, 20, 1));
     facts.oldest_tick = 30;
-    facts.last_tick_kept = false;
-    facts.tick_before_last = 0;
+    facts.our_tick_kept = false;
+    facts.tick_before_ours = 0;
     auto old = decide(facts);
     BOOST_REQUIRE(old);
     BOOST_TEST(old->new_generation);
@@ -153,7 +171,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_continued_begins_a_generation) {
     // Kept, but not the one before: what was visible then is not known.
     facts = facts_at(StreamId::of(3, 30, 1));
     facts.oldest_tick = 30;
-    facts.tick_before_last = 0;
+    facts.tick_before_ours = 0;
     old = decide(facts);
     BOOST_REQUIRE(old);
     BOOST_TEST(old->new_generation);
@@ -161,7 +179,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_continued_begins_a_generation) {
 
     facts = facts_at(StreamId::of(3, 10, 0));
     facts.oldest_tick = 30;
-    facts.last_tick_kept = false;
+    facts.our_tick_kept = false;
     old = decide(facts);
     BOOST_REQUIRE(old);
     BOOST_TEST(old->new_generation);
@@ -183,6 +201,13 @@ BOOST_AUTO_TEST_CASE(another_history_takes_back_what_it_does_not_know) {
     BOOST_TEST(plan->generation == 4u);
     BOOST_TEST(plan->base == 19u);
     BOOST_TEST(plan->skip == 0u);
+
+    facts = facts_at(StreamId::of(3, 20, 5));
+    facts.recorded->same_history = false;
+    plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(plan->new_generation);
+    BOOST_TEST(plan->base == 20u);
 
     facts = facts_at(StreamId::of(3, 10, 0));
     facts.recorded->same_history = false;

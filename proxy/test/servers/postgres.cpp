@@ -14,10 +14,21 @@ PostgresServer::PostgresServer() : port_(free_port()) {
                  "--locale=C", "-A", "trust", "--no-sync"},
                 sandbox_.path() / "initdb.log");
     std::ofstream(data / "pg_hba.conf") << "local all all trust\n"
+                                           "local replication all trust\n"
                                            "host all locked 127.0.0.1/32 scram-sha-256\n"
                                            "host all all 127.0.0.1/32 trust\n";
     start();
     psql("CREATE ROLE locked LOGIN PASSWORD 'secret'");
+}
+
+PostgresServer::PostgresServer(Standby, const PostgresServer& primary) : port_(free_port()) {
+    run_program({program("pg_basebackup"), "-D", (sandbox_.path() / "data").string(), "-R", "-c",
+                 "fast", "--no-sync", "-d", primary.socket_conninfo()},
+                sandbox_.path() / "basebackup.log");
+}
+
+void PostgresServer::promote() {
+    psql("SELECT pg_promote(true, 60)");
 }
 
 std::string PostgresServer::program(const std::string& name) const {
@@ -58,9 +69,13 @@ void PostgresServer::stop() {
     server_->wait();
 }
 
-void PostgresServer::crash_and_restart() {
+void PostgresServer::kill() {
     server_->signal(SIGKILL);
     server_->wait();
+}
+
+void PostgresServer::crash_and_restart() {
+    kill();
     // The old server's children end by themselves a moment later; a new one refuses to start until
     // they have let go of the shared memory.
     wait_until("PostgreSQL to start after a crash", [this] {

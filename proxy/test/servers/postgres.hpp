@@ -14,10 +14,20 @@ class PostgresServer {
     // superuser "postgres", trusted; role "locked" needs the password "secret" on TCP.
     PostgresServer();
 
+    // A standby of `primary`, which streams from it. Not started.
+    struct Standby {};
+    PostgresServer(Standby, const PostgresServer& primary);
+    void promote();
+
     unsigned short port() const { return port_; }
+    std::string socket_directory() const { return sandbox_.path().string(); }
     std::string socket_conninfo(const std::string& database = "postgres") const;
     std::string tcp_conninfo(const std::string& user = "postgres") const;
 
+    const std::filesystem::path& directory() const { return sandbox_.path(); }
+
+    // SIGKILL for the postmaster, for good.
+    void kill();
     // SIGKILL for the postmaster and a start over the same data.
     void crash_and_restart();
     // A fast shutdown; start() ends it.

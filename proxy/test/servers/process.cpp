@@ -43,12 +43,13 @@ std::vector<char*> c_arguments(const std::vector<std::string>& arguments) {
 // Empties the directory once its standard input, held by the test alone, is closed. Servers may
 // need a moment to end and leave files until then.
 constexpr const char* janitor_script =
-    "cat >/dev/null; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do"
+    "cat >/dev/null; if [ $# -gt 0 ] && cd \"$0\"; then \"$@\" >/dev/null 2>&1; cd /; fi;"
+    " for i in 1 2 3 4 5 6 7 8 9 10 11 12; do"
     " rm -rf -- \"$0\" 2>/dev/null && exit; sleep 0.5; done";
 
 }  // namespace
 
-Sandbox::Sandbox() {
+Sandbox::Sandbox(std::vector<std::string> farewell) {
     std::string name = (std::filesystem::temp_directory_path() / "muster-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr)
         fail("mkdtemp");
@@ -63,7 +64,8 @@ Sandbox::Sandbox() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
         fail("pipe2");
-    const std::vector<std::string> arguments{"/bin/sh", "-c", janitor_script, name};
+    std::vector<std::string> arguments{"/bin/sh", "-c", janitor_script, name};
+    arguments.insert(arguments.end(), farewell.begin(), farewell.end());
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[0], 0);
@@ -106,6 +108,9 @@ Process::Process(const std::vector<std::string>& arguments, const std::filesyste
     ::dup2(output, 1);
     ::dup2(output, 2);
     if (user != nullptr && (::setgid(gid) != 0 || ::setuid(uid) != 0))
+        ::_exit(126);
+    // The directory of the tests may be closed to the new user, which some programs complain about.
+    if (user != nullptr && ::chdir("/") != 0)
         ::_exit(126);
     // After the change of user, which clears it; and our parent may be gone already.
     ::prctl(PR_SET_PDEATHSIG, end_signal);

@@ -15,7 +15,8 @@ namespace muster::test {
 // Sandbox goes, or by a janitor process once the test has died.
 class Sandbox {
   public:
-    Sandbox();
+    // `farewell` is a command to run in the directory before it is removed.
+    explicit Sandbox(std::vector<std::string> farewell = {});
     ~Sandbox();
     Sandbox(const Sandbox&) = delete;
     Sandbox& operator=(const Sandbox&) = delete;

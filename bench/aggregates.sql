@@ -1,0 +1,92 @@
+-- One-pass aggregates against hand-written SQL, inside the server: nothing is sent, pg_column_size() stands
+-- around both sides. Interleaved rounds, medians, equality of the documents checked before timing.
+-- psql variable `rounds`: timed rounds of each contest.
+\set ON_ERROR_STOP on
+\pset footer off
+SET search_path = public;
+SET TimeZone = 'UTC';
+SET jit = off;
+
+CREATE TEMP TABLE contest (pos int PRIMARY KEY, name text, peer_name text, rounds int, muster text, peer text);
+
+-- The best SQL found: LATERAL subqueries with json_agg over indexed tables. (Set-based GROUP BY joins are
+-- slower: they build and hash every child row before the page is known.)
+INSERT INTO contest VALUES
+(1, 'page of 100, everything', 'LATERAL + json_agg', :rounds,
+ $$SELECT body FROM muster.agents_json(row_limit => 100)$$,
+ $$SELECT json_agg(row_to_json(p)) FROM (
+     SELECT a.*, g.goals, t.tools, e.event_count
+       FROM (SELECT * FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100) a,
+            LATERAL (SELECT coalesce(json_agg(g ORDER BY g.created_at DESC NULLS LAST, g.id DESC), '[]') AS goals
+                       FROM goals g WHERE g.agent_id = a.id) g,
+            LATERAL (SELECT coalesce(json_agg(t ORDER BY t.name, t.id), '[]') AS tools
+                       FROM agent_tools l JOIN tools t ON t.id = l.tool_id WHERE l.agent_id = a.id) t,
+            LATERAL (SELECT count(*) AS event_count FROM events e WHERE e.aggregate_id = a.id) e
+      ORDER BY a.created_at DESC NULLS LAST, a.id DESC) p$$),
+(2, 'page of 100, agents only', 'json_agg', :rounds,
+ $$SELECT body FROM muster.agents_json(row_limit => 100, include => '')$$,
+ $$SELECT json_agg(row_to_json(a)) FROM (SELECT * FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100) a$$),
+(3, 'single agent, everything', 'LATERAL + json_agg', 10 * :rounds,
+ $$SELECT body FROM muster.agent_json('00000000-0000-0000-0000-000000000001')$$,
+ $$SELECT row_to_json(p) FROM (
+     SELECT a.*, g.goals, t.tools, e.event_count
+       FROM agents a,
+            LATERAL (SELECT coalesce(json_agg(g ORDER BY g.created_at DESC NULLS LAST, g.id DESC), '[]') AS goals
+                       FROM goals g WHERE g.agent_id = a.id) g,
+            LATERAL (SELECT coalesce(json_agg(t ORDER BY t.name, t.id), '[]') AS tools
+                       FROM agent_tools l JOIN tools t ON t.id = l.tool_id WHERE l.agent_id = a.id) t,
+            LATERAL (SELECT count(*) AS event_count FROM events e WHERE e.aggregate_id = a.id) e
+      WHERE a.id = '00000000-0000-0000-0000-000000000001') p$$);
+-- The single agent is an ordinary one of the middle.
+UPDATE contest SET muster = replace(muster, '00000000-0000-0000-0000-000000000001', a.id::text),
+                   peer = replace(peer, '00000000-0000-0000-0000-000000000001', a.id::text)
+  FROM (SELECT id FROM agents ORDER BY created_at OFFSET 5000 LIMIT 1) a;
+
+DO $$
+DECLARE
+    c contest;
+    same bool;
+BEGIN
+    FOR c IN SELECT * FROM contest ORDER BY pos LOOP
+        EXECUTE format('SELECT (%s)::jsonb = (%s)::jsonb', c.muster, c.peer) INTO same;
+        IF same IS NOT TRUE THEN
+            RAISE EXCEPTION 'the two sides of "%" give different documents', c.name;
+        END IF;
+    END LOOP;
+END
+$$;
+
+CREATE TEMP TABLE sample (pos int, muster float8, peer float8);
+
+-- time_of plans and runs the query once, as an unprepared statement would, and returns milliseconds.
+CREATE FUNCTION pg_temp.time_of(query text) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    begun timestamptz := clock_timestamp();
+    size int;
+BEGIN
+    EXECUTE 'SELECT pg_column_size((' || query || '))' INTO size;
+    RETURN extract(epoch FROM clock_timestamp() - begun) * 1000;
+END
+$$;
+
+DO $$
+DECLARE
+    c contest;
+BEGIN
+    FOR c IN SELECT * FROM contest ORDER BY pos LOOP
+        FOR i IN 1 .. 5 LOOP  -- warm both sides up
+            PERFORM pg_temp.time_of(c.muster), pg_temp.time_of(c.peer);
+        END LOOP;
+        FOR i IN 1 .. c.rounds LOOP
+            INSERT INTO sample VALUES (c.pos, pg_temp.time_of(c.muster), pg_temp.time_of(c.peer));
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+SELECT c.name, round(m.muster::numeric, 3) AS "muster ms", c.peer_name AS peer, round(m.peer::numeric, 3) AS "peer ms",
+       round((m.peer / m.muster)::numeric, 2) AS ratio
+  FROM contest c,
+       LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY s.muster) AS muster,
+                       percentile_cont(0.5) WITHIN GROUP (ORDER BY s.peer) AS peer FROM sample s WHERE s.pos = c.pos) m
+ ORDER BY c.pos;

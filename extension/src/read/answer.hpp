@@ -1,0 +1,21 @@
+// How a reading function returns its row (body json, next text), and others their rows.
+#pragma once
+
+#include "read/scratch.hpp"
+
+namespace muster::read {
+
+// The session's buffer, with room for a value's header before the body that is to be written.
+json::Arena begin_body();
+
+// Returns the row and keeps the buffer; no next means null.
+Datum finish_body(FunctionCallInfo fcinfo, json::Arena& body, const text* next);
+
+// Returns the row (NULL, NULL).
+Datum empty_answer(FunctionCallInfo fcinfo);
+
+// The rows that a set-returning function returns, empty at first, in the memory that its caller asks for.
+// They are of the type that the descriptor says.
+Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor);
+
+}  // namespace muster::read

@@ -1,0 +1,60 @@
+// The wire door: a transparent proxy of the PostgreSQL protocol.
+//
+// What belongs in this folder: everything that reads or writes PostgreSQL's protocol as bytes. The
+// door forwards the client's own login, so it knows no password; it reads message headers, never
+// holds a message, and keeps no state that a client would miss. It does not speak TLS: a request
+// for encryption is answered with "no", and clients that insist on it are for a terminator in
+// front.
+//
+//   startup       the untyped first packets, a pure parser
+//   scanner       message boundaries in one direction, pure
+//   conversation  is the session between two requests, pure
+//   upstream      connecting to the server behind the door
+//   session       one client from accept to close
+//   worker        one thread's listener and sessions
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "runtime/asio.hpp"
+#include "wire/counters.hpp"
+
+namespace muster::wire {
+
+class Worker;
+
+class Server {
+  public:
+    // Each context is run by one thread and gets a listener of its own. The contexts outlive the
+    // server; sessions that are still open when it goes end with their context.
+    Server(const std::vector<net::io_context*>& contexts, const config::Wire& settings);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // Opens the listeners and serves. Returns why it cannot.
+    std::optional<std::string> start();
+
+    // Port listened on, also where the configuration says 0.
+    std::uint16_t port() const { return port_; }
+
+    // Begins to close and returns: no new connections; a session that is idle outside a transaction
+    // is ended with FATAL 57P01, now or as soon as it is; the rest is cut off at `deadline`. From
+    // any thread, once. The door is closed when stats().sockets_now is 0.
+    void stop(TimePoint deadline);
+
+    // From any thread.
+    Stats stats() const;
+
+  private:
+    std::shared_ptr<Shared> shared_;
+    std::vector<std::shared_ptr<Worker>> workers_;
+    std::uint16_t port_ = 0;
+};
+
+}  // namespace muster::wire

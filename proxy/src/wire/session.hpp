@@ -1,0 +1,79 @@
+// One client's connection, from accept to close.
+//
+// startup -> connecting -> login -> open -> closing, or startup -> cancelling. In `login` and
+// `open` two coroutines, one a direction, copy bytes as they come: each reads at most one buffer
+// and writes it before it reads again, so a peer that does not read stops its opposite and nothing
+// else. Session objects live as long as one of their coroutines or their timer does, all on one
+// thread.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include <boost/intrusive/list_hook.hpp>
+
+#include "runtime/asio.hpp"
+#include "wire/conversation.hpp"
+#include "wire/error_response.hpp"
+#include "wire/scanner.hpp"
+#include "wire/startup.hpp"
+#include "wire/upstream.hpp"
+
+namespace muster::wire {
+
+class Worker;
+
+class Session : public std::enable_shared_from_this<Session>,
+                public boost::intrusive::list_base_hook<
+                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  public:
+    Session(std::shared_ptr<Worker> worker, Socket client);
+    ~Session();
+
+    void start();
+
+    // Asks the session to end as soon as it is idle, which may be at once.
+    void drain();
+
+    // Closes both legs now.
+    void close();
+
+  private:
+    enum class Phase { startup, connecting, login, open, closing, cancelling };
+
+    Task<> serve();
+    Task<startup::Packet> read_startup(char* buffer, std::size_t& filled);
+    Task<> open(std::string_view bytes, std::size_t length);
+    Task<> forward_cancel(std::string_view packet);
+    Task<> copy_to_server();
+    Task<> copy_to_client();
+
+    bool observe_client(std::string_view bytes);
+    bool observe_server(std::string_view bytes);
+
+    void leave_if_idle();
+    void refuse(const Fatal& error);
+    void fail(const Fatal& error);
+    void linger();
+    void arm(Clock::duration after, Phase phase);
+    void expired();
+
+    friend class Worker;  // counts what was admitted
+
+    std::shared_ptr<Worker> worker_;
+    Socket client_;
+    Socket server_;
+    Timer timer_;
+    Phase phase_ = Phase::startup;
+    Scanner from_client_;
+    Scanner from_server_;
+    Conversation conversation_;
+    bool admitted_ = false;       // counted among the sessions
+    bool answered_ = false;       // the upstream has sent something
+    bool client_write_ = false;   // a write to the client is under way
+    bool server_broken_ = false;  // the upstream takes no more
+    bool reading_client_ = true;  // the coroutine of this direction runs
+    bool reading_server_ = false;
+};
+
+}  // namespace muster::wire

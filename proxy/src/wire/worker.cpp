@@ -1,0 +1,101 @@
+#include "wire/worker.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <spdlog/spdlog.h>
+
+namespace muster::wire {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Sockets beyond the sessions and cancels allowed: those whose startup message is yet to come, and
+// those that are being told that there is no room.
+constexpr std::size_t spare_sockets = 256;
+
+// After a failed accept, which mostly means that there are no descriptors left.
+constexpr auto accept_pause = 100ms;
+
+}  // namespace
+
+Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared)
+    : context_(context),
+      shared_(std::move(shared)),
+      upstream_(context, shared_->settings.upstream),
+      acceptor_(context.get_executor()),
+      timer_(context.get_executor()) {}
+
+std::uint16_t Worker::port() const {
+    error_code ignored;
+    return acceptor_.local_endpoint(ignored).port();
+}
+
+void Worker::start() {
+    net::co_spawn(
+        context_, [self = shared_from_this()]() -> Task<> { co_await self->accept(); },
+        net::detached);
+}
+
+Task<> Worker::accept() {
+    const auto max_sockets = settings().max_connections + settings().max_cancels + spare_sockets;
+    while (!draining_) {
+        error_code ec;
+        auto peer = co_await acceptor_.async_accept(capture(ec));
+        if (draining_ || ec == net::error::operation_aborted)
+            co_return;
+        if (ec) {
+            spdlog::warn("could not accept a connection on the wire door: {}", ec.message());
+            timer_.expires_after(accept_pause);
+            co_await timer_.async_wait(capture(ec));
+            continue;
+        }
+        if (shared_->sockets.load(std::memory_order_relaxed) >= max_sockets) {
+            counters_.refused.add();
+            continue;
+        }
+        std::make_shared<Session>(shared_from_this(), Socket(std::move(peer)))->start();
+    }
+}
+
+void Worker::drain(TimePoint deadline) {
+    draining_ = true;
+    error_code ignored;
+    acceptor_.close(ignored);
+    // Neither call destroys a session: that is left to its coroutines.
+    for (auto& session : sessions_)
+        session.drain();
+    if (sessions_.empty())
+        return;
+    timer_.expires_at(deadline);
+    timer_.async_wait([self = shared_from_this()](const error_code& ec) {
+        if (ec)
+            return;
+        for (auto& session : self->sessions_)
+            session.close();
+    });
+}
+
+void Worker::upstream_reached(const error_code& ec) {
+    const bool down = bool(ec);
+    if (down && !upstream_down_)
+        spdlog::warn("could not connect to the upstream of the wire door: {}", ec.message());
+    else if (!down && upstream_down_)
+        spdlog::info("connected to the upstream of the wire door again");
+    upstream_down_ = down;
+}
+
+void Worker::join(Session& session) {
+    sessions_.push_back(session);
+    shared_->sockets.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Worker::leave(Session& session) {
+    session.unlink();
+    shared_->sockets.fetch_sub(1, std::memory_order_relaxed);
+    if (session.admitted_)
+        shared_->sessions.fetch_sub(1, std::memory_order_relaxed);
+    if (draining_ && sessions_.empty())
+        timer_.cancel();
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,67 @@
+// One thread's part of the wire door: its listener, its sessions and what they share.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/intrusive/list.hpp>
+
+#include "config/config.hpp"
+#include "runtime/asio.hpp"
+#include "runtime/listener.hpp"
+#include "wire/buffers.hpp"
+#include "wire/counters.hpp"
+#include "wire/session.hpp"
+#include "wire/upstream.hpp"
+
+namespace muster::wire {
+
+// Owned together by the server and by the sessions, which may outlive the server's stop. Everything
+// but the counters belongs to the thread that runs `context`.
+class Worker : public std::enable_shared_from_this<Worker> {
+  public:
+    Worker(net::io_context& context, std::shared_ptr<Shared> shared);
+
+    // Opens the listener, beside those of the other threads. Returns why it cannot.
+    std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint) {
+        return open_listener(acceptor_, endpoint);
+    }
+    // Port listened on, after listen().
+    std::uint16_t port() const;
+    void start();
+
+    // Takes no new connection, closes sessions as they become idle, and the rest at `deadline`.
+    void drain(TimePoint deadline);
+
+    net::io_context& context() { return context_; }
+    const config::Wire& settings() const { return shared_->settings; }
+    Shared& shared() { return *shared_; }
+    Counters& counters() { return counters_; }
+    BufferPool& buffers() { return buffers_; }
+    Upstream& upstream() { return upstream_; }
+    bool draining() const { return draining_; }
+
+    // Logs the first failure to reach the upstream and the recovery from it, not each in between.
+    void upstream_reached(const error_code& ec);
+
+    void join(Session& session);
+    void leave(Session& session);
+
+  private:
+    Task<> accept();
+
+    net::io_context& context_;
+    std::shared_ptr<Shared> shared_;
+    Counters counters_;
+    BufferPool buffers_;
+    Upstream upstream_;
+    TcpAcceptor acceptor_;
+    Timer timer_;
+    boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
+    bool draining_ = false;
+    bool upstream_down_ = false;
+};
+
+}  // namespace muster::wire

@@ -1,0 +1,27 @@
+// A private pgbouncer in front of a PostgresServer, pooling by transaction with SCRAM passwords.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "servers/postgres.hpp"
+
+namespace muster::test {
+
+class Pgbouncer {
+  public:
+    // Starts it on a free port of 127.0.0.1; roles and their passwords are the server's.
+    explicit Pgbouncer(const PostgresServer& server);
+
+    unsigned short port() const { return port_; }
+
+    void stop();
+    void start();
+
+  private:
+    Sandbox sandbox_;
+    unsigned short port_;
+    std::unique_ptr<Process> process_;
+};
+
+}  // namespace muster::test

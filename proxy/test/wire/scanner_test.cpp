@@ -1,0 +1,212 @@
+// wire::Scanner and wire::Conversation: what message headers tell.
+#include "wire/scanner.hpp"
+
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "wire/conversation.hpp"
+
+using namespace muster::wire;
+namespace data = boost::unit_test::data;
+
+namespace {
+
+std::string message(char type, const std::string& body = {}) {
+    std::string bytes(1, type);
+    append_uint32(bytes, static_cast<std::uint32_t>(4 + body.size()));
+    return bytes + body;
+}
+
+struct Seen {
+    char type;
+    std::size_t body;
+    char first;
+    bool operator==(const Seen&) const = default;
+};
+
+// Feeds `stream` in chunks whose sizes `next_size` gives.
+template <class NextSize>
+std::vector<Seen> scan(Scanner& scanner, std::string_view stream, NextSize next_size) {
+    std::vector<Seen> seen;
+    while (!stream.empty()) {
+        const auto n = std::min<std::size_t>(next_size(), stream.size());
+        scanner.feed(stream.substr(0, n), [&](const MessageStart& m) {
+            seen.push_back({m.type, m.body, m.first});
+        });
+        stream.remove_prefix(n);
+    }
+    return seen;
+}
+
+// Plays a conversation whose items are `>X`, a message of type X from the client, and `<X`, one
+// from the server; `<Z` has the transaction status behind it.
+Conversation play(std::string_view script) {
+    Conversation conversation;
+    for (std::size_t i = 0; i + 1 < script.size(); ++i) {
+        if (script[i] == ' ')
+            continue;
+        const bool client = script[i] == '>';
+        const char type = script[++i];
+        if (client)
+            conversation.from_client(type);
+        else
+            conversation.from_server(type, type == 'Z' ? script[++i] : '\0');
+    }
+    return conversation;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(scanner)
+
+BOOST_AUTO_TEST_CASE(messages_are_found_wherever_the_chunks_end) {
+    const auto stream = message('Q', std::string("select 1\0", 9)) + message('S') +
+                        message('Z', "I") + message('d', std::string(100000, 'x')) +
+                        message('Z', "T") + message('H');
+    const std::vector<Seen> expected{{'Q', 9, 's'},      {'S', 0, '\0'}, {'Z', 1, 'I'},
+                                     {'d', 100000, 'x'}, {'Z', 1, 'T'},  {'H', 0, '\0'}};
+    std::mt19937 random(7);
+    for (std::size_t size = 1; size < 40; ++size) {
+        Scanner fixed, varied;
+        BOOST_TEST((scan(fixed, stream, [&] { return size; }) == expected), "chunks of " << size);
+        BOOST_TEST((scan(varied, stream, [&] { return 1 + random() % (size * 20); }) == expected));
+        BOOST_TEST(fixed.at_boundary());
+        BOOST_TEST(varied.at_boundary());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_boundary_lies_only_between_messages) {
+    const auto stream = message('d', "abc");
+    Scanner scanner;
+    BOOST_TEST(scanner.at_boundary());
+    for (std::size_t i = 0; i < stream.size(); ++i) {
+        scanner.feed(stream.substr(i, 1), [](const MessageStart&) {});
+        BOOST_TEST(scanner.at_boundary() == (i + 1 == stream.size()), "after byte " << i);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_body_is_announced_with_its_first_byte) {
+    Scanner scanner;
+    int announced = 0;
+    const auto count = [&](const MessageStart&) { ++announced; };
+    const auto stream = message('Z', "E");
+    scanner.feed(stream.substr(0, 5), count);
+    BOOST_TEST(announced == 0);
+    scanner.feed(stream.substr(5), count);
+    BOOST_TEST(announced == 1);
+}
+
+BOOST_DATA_TEST_CASE(a_wrong_length_loses_the_stream_for_good,
+                     data::make({0u, 3u, 0x80000000u, 0xffffffffu})) {
+    std::string bad = "Q";
+    append_uint32(bad, sample);
+    Scanner scanner;
+    BOOST_TEST(!scanner.feed(bad, [](const MessageStart&) { BOOST_ERROR("not a message"); }));
+    BOOST_TEST(!scanner.feed(message('S'), [](const MessageStart&) { BOOST_ERROR("lost"); }));
+    BOOST_TEST(!scanner.at_boundary());
+}
+
+BOOST_AUTO_TEST_CASE(the_longest_message_is_followed_to_its_end) {
+    std::string header = "d";
+    append_uint32(header, 0x7fffffff);
+    Scanner scanner;
+    std::size_t body = 0;
+    BOOST_TEST(scanner.feed(header + "x", [&](const MessageStart& m) { body = m.body; }));
+    BOOST_TEST(body == 0x7ffffffbu);
+    const std::string chunk(1 << 20, 'x');
+    for (std::size_t left = body - 1; left > 0;) {
+        const auto n = std::min(left, chunk.size());
+        scanner.feed(std::string_view(chunk).substr(0, n),
+                     [](const MessageStart&) { BOOST_ERROR("inside a body"); });
+        left -= n;
+    }
+    BOOST_TEST(scanner.at_boundary());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(conversation)
+
+// `>` from the client, `<` from the server, in the order in which the door sees them.
+const std::pair<const char*, bool> scripts[] = {
+    {"", false},
+    {"<R >p <R <S <K", false},
+    {"<R >p <R <K <ZI", true},
+    {"<ZI >Q", false},
+    {"<ZI >Q <T <D <C", false},
+    {"<ZI >Q <T <D <C <ZI", true},
+    {"<ZI >Q <C <ZT", false},
+    {"<ZI >Q <C <ZT >Q <E <ZE >Q <C <ZI", true},
+    {">Q <ZI", false},  // sent before the login was through
+    {">Q <ZI <C <ZI", true},
+    {"<ZI <N <A <S", true},  // messages of the server's own accord
+    // Several requests at once.
+    {"<ZI >Q >Q <ZI", false},
+    {"<ZI >Q >Q <ZI <ZI", true},
+    {"<ZI >F <V <ZI", true},
+    // Extended protocol: outstanding from the first message to the answer to Sync.
+    {"<ZI >P", false},
+    {"<ZI >P >B >E >H <1 <2 <C", false},
+    {"<ZI >P >B >E >S <1 <2 <C <ZI", true},
+    {"<ZI >P >B >E >S >P <1 <2 <C <ZI", false},
+    {"<ZI >P >B >E >S >B >E >S <1 <2 <C <ZI <2 <C <ZI", true},
+    {"<ZI >P >B >E >S <E <ZI", true},
+    // COPY FROM STDIN by Query, also with Syncs that the server ignores, and with an error.
+    {"<ZI >Q <G >d >d", false},
+    {"<ZI >Q <G >d >d >c", false},
+    {"<ZI >Q <G >d >S >H >d >c <C <ZI", true},
+    {"<ZI >Q <G >d >f <E <ZI", true},
+    {"<ZI >Q >d >c <G <C <ZI", true},  // all sent without waiting for the server to take it
+    {"<ZI >Q <G >d <E <ZI >d >c", true},
+    {"<ZI >Q <G >d <E >c <ZI", true},
+    {"<ZI >Q <G >d <E <ZI >c >Q", false},
+    {"<ZI >Q <G >d <E <ZI >c >Q <C <ZI", true},
+    // The same in the extended protocol: the Sync before the data is not answered.
+    {"<ZI >P >B >E >S <G >d >c", false},
+    {"<ZI >P >B >E >S <1 <2 <G >d >c >S", false},
+    {"<ZI >P >B >E >S <1 <2 <G >d >c >S <C <ZI", true},
+    {"<ZI >P >B >E >S >d >c >S <1 <2 <G <C <ZI", true},
+    {"<ZI >P >B >E <1 <2 <G >d >c >S <C <ZI", true},
+    {"<ZI >P >B >E >S <1 <2 <G >d <E >c >S <ZI", true},
+    // COPY TO STDOUT and a replication stream end like any query.
+    {"<ZI >Q <H <d <d", false},
+    {"<ZI >Q <H <d <c <C <ZI", true},
+    {"<ZI >Q <W <d >d >d <d >c", false},
+    {"<ZI >Q <W <d >d >c <c <C <ZI", true},
+};
+
+BOOST_AUTO_TEST_CASE(idle_means_that_nothing_would_be_missed) {
+    for (const auto& [script, idle] : scripts)
+        BOOST_TEST(play(script).idle() == idle, script);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_known_is_never_called_idle) {
+    // The server drops the Query behind the failed Parse; its ReadyForQuery never comes.
+    BOOST_TEST(!play("<ZI >P >Q >S <E <ZI").idle());
+}
+
+BOOST_AUTO_TEST_CASE(queries_are_counted_where_they_begin) {
+    Conversation conversation;
+    std::string counted;
+    for (const char type : std::string("pPBDEHSQFCXdcf")) {
+        if (conversation.from_client(type))
+            counted += type;
+    }
+    BOOST_TEST(counted == "EQF");
+}
+
+BOOST_AUTO_TEST_CASE(endless_pipelining_is_bounded) {
+    auto conversation = play("<ZI");
+    for (int i = 0; i < 100000; ++i)
+        conversation.from_client('S');
+    for (int i = 0; i < 100000; ++i)
+        conversation.from_server('Z', 'I');
+    BOOST_TEST(!conversation.idle());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
