@@ -380,7 +380,7 @@ BOOST_AUTO_TEST_CASE(a_promoted_standby_begins_a_generation) {
     relay.conninfo = "host=" + primary.directory().string() + "," + standby.directory().string() +
                      " port=" + std::to_string(primary.port()) + "," +
                      std::to_string(standby.port()) +
-                     " user=postgres dbname=postgres target_session_attrs=read-write";
+                     " user=relay_login dbname=postgres target_session_attrs=read-write";
     RelayThread thread(relay, redis);
     session_on(primary, "both");
     BOOST_TEST(test::appears(relay, redis, "both"));
