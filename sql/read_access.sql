@@ -125,6 +125,10 @@ SELECT body FROM muster.agent_json(pg_temp.id(1), '', 'name,agent_type,created_a
 SELECT name, agent_type || '!' AS agent_type, created_at FROM muster.agent(pg_temp.id(1));
 SET TimeZone = 'UTC';
 -- What cannot be read is an error, not a crash.
+ALTER TABLE goals DROP CONSTRAINT goals_pkey, ALTER id DROP NOT NULL;
+UPDATE goals SET id = NULL WHERE goal_id LIKE '1-%';
+SELECT json_array_length(j.body), json_array_length(a.body -> 'goals') FROM muster.goals_json(row_limit => 11) j, muster.agent_json(pg_temp.id(1)) a;
+SELECT pg_temp.summary();
 ALTER TABLE agents ALTER created_at TYPE text;
 SELECT pg_temp.fails('agents_json()'), pg_temp.fails('agents()');
 ALTER TABLE agents DROP created_at;

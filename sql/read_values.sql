@@ -108,6 +108,8 @@ SELECT 'time', 'x', gen_random_uuid(), timestamptz '0001-01-01 00:00+00' + rando
        date '0001-01-01' + (random() * 3652058)::int, (random() - 0.5) * 10::float8 ^ (i % 70 - 35),
        (random() - 0.5) * 10::float8 ^ (i % 600 - 300)
   FROM generate_series(1, 3000) i;
+INSERT INTO events (event_type, aggregate_type, aggregate_id, num)
+SELECT 'number', 'x', gen_random_uuid(), v::numeric FROM unnest(ARRAY['Infinity', '-Infinity', '1e131000', '-1e-16000', '0.0', '00']) v;
 -- Every character there is, and ones to escape at each place of texts around the sizes that are looked at together.
 INSERT INTO events (event_type, aggregate_type, aggregate_id, t)
 SELECT 'text', 'x', gen_random_uuid(), string_agg(chr(i), '')
@@ -140,6 +142,12 @@ SELECT event_type, count(*), count(w.id) AS written, count(*) FILTER (WHERE w.bo
 -- A single item is written the same.
 SELECT count(*) FILTER (WHERE i.body::text IS DISTINCT FROM row_to_json(e)::text) AS different
   FROM events e, muster.event_json(e.id) i WHERE event_type <> 'text' AND event_type <> 'time';
+-- A parallel worker writes the same.
+SELECT md5(body::text) AS alone FROM muster.events_json(row_limit => 100000) \gset
+SELECT count(set_config(name, 'on', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+EXPLAIN (COSTS OFF) SELECT md5(body::text) = :'alone' AS same FROM muster.events_json(row_limit => 100000);
+SELECT md5(body::text) = :'alone' AS same FROM muster.events_json(row_limit => 100000);
+SELECT count(set_config(name, 'off', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 SET extra_float_digits = 0;
 SELECT count(*) FILTER (WHERE i.body::text IS DISTINCT FROM row_to_json(e)::text) AS different
   FROM events e, muster.event_json(e.id) i WHERE event_type = 'time';

@@ -9,7 +9,9 @@ namespace {
 // Keys are copied in whole blocks, which takes no call and mostly one or two moves.
 constexpr std::size_t key_block = 32;
 
-std::size_t whole_blocks(std::size_t size) { return (size + key_block - 1) / key_block * key_block; }
+std::size_t whole_blocks(std::size_t size) {
+    return (size + key_block - 1) / key_block * key_block;
+}
 
 constexpr std::string_view null_text = "null";
 
@@ -37,9 +39,7 @@ void add_member(RowWriter& row, TupleDesc descriptor, AttrNumber attribute, cons
     key.put(':');
     const std::size_t key_size = key.used;
     key.reserve(whole_blocks(key_size) + 1 - key_size);
-    row.members[row.count++] = {key.data,
-                                key_size,
-                                attribute,
+    row.members[row.count++] = {key.data, key_size, attribute,
                                 choose_writer_of_utc(column->atttypid),
                                 fields == nullptr || fields->whole ? nullptr : fields};
     row.last_attribute = Max(row.last_attribute, attribute);

@@ -1,5 +1,5 @@
-// Rows as the members of a JSON object. The list of members is made from a row set's descriptor each time
-// it is run, since tables change between runs.
+// Rows as the members of a JSON object. The list of members is made from a row set's descriptor
+// each time it is run, since tables change between runs.
 #pragma once
 
 #include "json/value.hpp"

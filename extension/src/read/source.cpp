@@ -1,4 +1,5 @@
-// Finding the users' tables. It is done on every call: create_tables() may have run since the last one.
+// Finding the users' tables. It is done on every call: create_tables() may have run since the last
+// one.
 #include "read/source.hpp"
 
 namespace muster::read {
@@ -60,7 +61,8 @@ ColumnFacts column_facts(Oid relation, const char* column) {
                                get_rel_name(relation))));
     }
     auto* attribute = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
-    const ColumnFacts facts{attribute->attnum, getBaseType(attribute->atttypid), !attribute->attnotnull};
+    const ColumnFacts facts{attribute->attnum, getBaseType(attribute->atttypid),
+                            !attribute->attnotnull};
     ReleaseSysCache(tuple);
     return facts;
 }
