@@ -41,7 +41,8 @@ Source find_source() {
     if (!OidIsValid(source.schema_id)) {
         report_no_tables(psprintf("Schema \"%s\" does not exist.", NameStr(source.schema)));
     }
-    source.quoted_schema = quote_identifier(NameStr(source.schema));
+    // Of a name that needs no quotes, quote_identifier() returns the argument: not ours to keep.
+    source.quoted_schema = quote_identifier(pstrdup(NameStr(source.schema)));
     return source;
 }
 
