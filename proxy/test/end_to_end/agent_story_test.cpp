@@ -6,28 +6,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Messages about one aggregate, in order, whatever else is published meanwhile.
-class Story {
-  public:
-    explicit Story(RedisSubscriber subscriber) : subscriber_(std::move(subscriber)) {}
-
-    // The next message whose aggregate_id is `id`; throws when none comes in 20 s.
-    Json next(const std::string& id) {
-        for (int i = 0; i < 10000; ++i) {
-            const auto text = subscriber_.next(20s);
-            if (!text)
-                break;
-            const auto message = Json::parse(*text);
-            if (message["aggregate_id"] == id)
-                return message;
-        }
-        throw std::runtime_error("no message about " + id);
-    }
-
-  private:
-    RedisSubscriber subscriber_;
-};
-
 bool has_tag(const Json& message, const std::string& tag) {
     for (const auto& item : message["tags"]) {
         if (item == tag)
@@ -55,7 +33,8 @@ BOOST_AUTO_TEST_SUITE(agent_story)
 
 BOOST_AUTO_TEST_CASE(an_agent_is_the_same_through_every_door_and_its_changes_are_told) {
     auto& stack = shared_stack();
-    Story story(stack.subscriber());
+    auto subscriber = stack.subscriber();
+    const auto next = [&](const std::string& about) { return next_about(subscriber, about); };
 
     const auto name = fresh_name("storyteller");
     const auto agent =
@@ -63,7 +42,7 @@ BOOST_AUTO_TEST_CASE(an_agent_is_the_same_through_every_door_and_its_changes_are
              R"({"name":")" + name +
                  R"(","agent_type":"writer","configuration":{"model":{"name":"größer ☃"}}})");
     const auto id = agent["id"].text();
-    const auto created = story.next(id);
+    const auto created = next(id);
     check_message(created, "agent.created", "agent");
     BOOST_TEST(created["payload"]["name"] == name);
     BOOST_TEST(created["payload"]["agent_type"] == "writer");
@@ -73,7 +52,7 @@ BOOST_AUTO_TEST_CASE(an_agent_is_the_same_through_every_door_and_its_changes_are
     BOOST_TEST(has_tag(created, "agents:" + id));
 
     const auto goal = make_goal(id, "tell it all");
-    const auto goal_made = story.next(goal["id"].text());
+    const auto goal_made = next(goal["id"].text());
     check_message(goal_made, "goal.created", "goal");
     BOOST_TEST(goal_made["payload"]["goal_id"] == goal["goal_id"]);
     BOOST_TEST(goal_made["payload"]["status"] == "pending");
@@ -84,20 +63,20 @@ BOOST_AUTO_TEST_CASE(an_agent_is_the_same_through_every_door_and_its_changes_are
     for (const auto& stem : {"pen", "ink"}) {
         tools.push_back(make_tool(fresh_name(stem)));
         const auto tool_id = tools.back()["id"].text();
-        const auto registered = story.next(tool_id);
+        const auto registered = next(tool_id);
         check_message(registered, "tool.registered", "tool");
         BOOST_TEST(registered["payload"]["name"] == tools.back()["name"]);
         BOOST_TEST(registered["payload"]["tool_type"] == "function");
 
         BOOST_TEST(stack.http("PUT", "/agents/" + id + "/tools/" + tool_id).status == 200);
-        const auto linked = story.next(id + "," + tool_id);
+        const auto linked = next(id + "," + tool_id);
         check_message(linked, "agent_tool.created", "agent_tool");
         BOOST_TEST(linked["payload"]["tool_id"] == tool_id);
         BOOST_TEST(has_tag(linked, "agents:" + id));
     }
     post("/events/", R"({"event_type":"story.begun","aggregate_type":"agent","aggregate_id":")" +
                          id + R"(","payload":{"page":1}})");
-    const auto begun = story.next(id);
+    const auto begun = next(id);
     check_message(begun, "story.begun", "agent");
     BOOST_TEST(begun["payload"].dump() == R"({"page":1})");
 
@@ -124,7 +103,7 @@ BOOST_AUTO_TEST_CASE(an_agent_is_the_same_through_every_door_and_its_changes_are
     // A change over HTTP, and one by an application over the wire.
     const auto changed = patch("/agents/" + id, R"({"status":"busy","metadata":{"k":[1,2]}})");
     BOOST_TEST(changed["status"] == "busy");
-    const auto updated = story.next(id);
+    const auto updated = next(id);
     check_message(updated, "agent.updated", "agent");
     BOOST_TEST(updated["payload"]["updates"]["status"] == "busy");
     BOOST_TEST(updated["payload"]["updates"]["metadata"] == Json::parse(R"({"k":[1,2]})"));
@@ -132,12 +111,12 @@ BOOST_AUTO_TEST_CASE(an_agent_is_the_same_through_every_door_and_its_changes_are
 
     pg_exec(pg_connect(stack.env("MUSTER_WIRE_DSN")),
             "update agents set agent_type = 'poet' where id = '" + id + "'");
-    const auto by_hand = story.next(id);
+    const auto by_hand = next(id);
     check_message(by_hand, "agent.updated", "agent");
     BOOST_TEST(by_hand["payload"]["updates"]["agent_type"] == "poet");
 
     remove("/agents/" + id);
-    const auto deleted = story.next(id);
+    const auto deleted = next(id);
     check_message(deleted, "agent.deleted", "agent");
     BOOST_TEST(deleted["payload"].size() == 0u);
     get("/agents/" + id, 404);

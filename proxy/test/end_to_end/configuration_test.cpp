@@ -67,8 +67,14 @@ class Variant {
     std::string text_;
 };
 
-void check(const std::string& said, const std::string& place, const std::string& named) {
-    BOOST_TEST(said.find(place) != std::string::npos, said);
+// Checks that the refusal points to one of the lines from `first` to `last` and names what is
+// wrong.
+void check_refusal(const Variant& variant, int first, int last, const std::string& named) {
+    const auto said = variant.refusal();
+    bool placed = false;
+    for (int line = first; line <= last; ++line)
+        placed = placed || said.find(variant.place(line)) != std::string::npos;
+    BOOST_TEST(placed, said);
     BOOST_TEST(said.find(named) != std::string::npos, said);
 }
 
@@ -79,19 +85,19 @@ BOOST_AUTO_TEST_SUITE(configuration)
 BOOST_AUTO_TEST_CASE(an_unknown_key_is_refused) {
     Variant variant(shared_stack());
     const int line = variant.change("startup_timeout", "startup_timeuot = \"10s\"");
-    check(variant.refusal(), variant.place(line), "startup_timeuot");
+    check_refusal(variant, line, line, "startup_timeuot");
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_type_is_refused) {
     Variant variant(shared_stack());
     const int line = variant.change("max_connections = 10000", "max_connections = \"many\"");
-    check(variant.refusal(), variant.place(line), "max_connections");
+    check_refusal(variant, line, line, "max_connections");
 }
 
 BOOST_AUTO_TEST_CASE(broken_toml_is_refused) {
     Variant variant(shared_stack());
     const int line = variant.append("[[route]\n");
-    check(variant.refusal(), variant.place(line), "");
+    check_refusal(variant, line, line, "");
 }
 
 BOOST_AUTO_TEST_CASE(a_parameter_that_the_call_does_not_use_is_refused) {
@@ -99,26 +105,14 @@ BOOST_AUTO_TEST_CASE(a_parameter_that_the_call_does_not_use_is_refused) {
     const int line = variant.append(
         "\n[[route]]\nname = \"odd\"\nmatch = \"GET /odd\"\n"
         "params = { colour = { type = \"int\" } }\ncall = \"muster.tools_json()\"\n");
-    const auto said = variant.refusal();
-    // The route begins in the second line of what was added; the message is about one of its lines.
-    bool placed = false;
-    for (int i = 1; i <= 5; ++i)
-        placed = placed || said.find(variant.place(line + i)) != std::string::npos;
-    BOOST_TEST(placed, said);
-    BOOST_TEST(said.find("colour") != std::string::npos, said);
+    check_refusal(variant, line + 1, line + 5, "colour");
 }
 
 BOOST_AUTO_TEST_CASE(a_call_of_no_existing_function_is_refused) {
     Variant variant(shared_stack());
     const int line = variant.append(
         "\n[[route]]\nname = \"odd\"\nmatch = \"GET /odd\"\ncall = \"muster.no_such_thing()\"\n");
-    const auto said = variant.refusal();
-    bool placed = false;
-    for (int i = 1; i <= 4; ++i)
-        placed = placed || said.find(variant.place(line + i)) != std::string::npos;
-    BOOST_TEST(placed, said);
-    BOOST_TEST(said.find("no_such_thing") != std::string::npos, said);
-    BOOST_TEST(said.find("odd") != std::string::npos, said);
+    check_refusal(variant, line + 1, line + 4, "no_such_thing");
 }
 
 BOOST_AUTO_TEST_CASE(a_taken_port_is_named) {

@@ -101,13 +101,7 @@ BOOST_AUTO_TEST_CASE(redis_may_go_and_nothing_is_lost) {
     // The change made meanwhile is in the stream, and the relay goes on behind it.
     auto subscriber = stack.subscriber();
     const auto later = make_agent(fresh_name("heard"))["id"].text();
-    bool heard = false;
-    for (int i = 0; i < 100 && !heard; ++i) {
-        const auto text = subscriber.next(20s);
-        BOOST_REQUIRE(text);
-        heard = Json::parse(*text)["aggregate_id"] == later;
-    }
-    BOOST_TEST(heard);
+    next_about(subscriber, later);
     const auto stream =
         stack.run({"env", "REDISCLI_AUTH=" + stack.env("MUSTER_REDIS_PASSWORD"), "redis-cli", "-h",
                    "127.0.0.1", "-p", stack.env("MUSTER_REDIS_PORT"), "--user",
@@ -136,13 +130,7 @@ BOOST_AUTO_TEST_CASE(postgresql_goes_and_comes_back) {
                [&] { return stack.http("GET", "/agents/").status == 200; });
     auto subscriber = stack.subscriber();
     const auto agent = make_agent(fresh_name("after"))["id"].text();
-    bool heard = false;
-    for (int i = 0; i < 100 && !heard; ++i) {
-        const auto text = subscriber.next(30s);
-        BOOST_REQUIRE(text);
-        heard = Json::parse(*text)["aggregate_id"] == agent;
-    }
-    BOOST_TEST(heard);
+    next_about(subscriber, agent);
     BOOST_TEST(pg_value(pg_connect(stack.env("MUSTER_WIRE_DSN")), "select 1") == "1");
 }
 

@@ -2,6 +2,7 @@
 #include "end_to_end/support.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <regex>
 #include <stdexcept>
 
@@ -156,6 +157,19 @@ std::vector<Json> all_pages(std::string target) {
             return items;
     }
     throw std::runtime_error("the pages do not end");
+}
+
+Json next_about(RedisSubscriber& subscriber, const std::string& aggregate_id) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (std::chrono::steady_clock::now() < give_up) {
+        const auto text = subscriber.next(std::chrono::seconds(30));
+        if (!text)
+            break;
+        auto message = Json::parse(*text);
+        if (message["aggregate_id"] == aggregate_id)
+            return message;
+    }
+    throw std::runtime_error("no message about " + aggregate_id);
 }
 
 bool is_time(const Json& json) {

@@ -45,6 +45,10 @@ inline const std::string nobody = "00000000-0000-4000-8000-000000000000";
 // Follows the pages of a list from `target` to their end and returns all items; throws after 100.
 std::vector<Json> all_pages(std::string target);
 
+// The next message about this aggregate, whatever else is published meanwhile; throws when none
+// comes within 30 s.
+Json next_about(RedisSubscriber& subscriber, const std::string& aggregate_id);
+
 // RFC 3339 in UTC, with the offset written as PostgreSQL's to_json writes it.
 bool is_time(const Json& json);
 
