@@ -111,6 +111,10 @@ await() {
     done
 }
 
+forget_dead() {
+    is_running "$1" || rm -f "$dir/run/$1.pid" "$dir/run/$1.birth" "$dir/run/$1.made-of"
+}
+
 # stop_servers NAME... ends servers in the order that lets each finish its work, at most 30 seconds
 # each, then without ceremony: data survive that too, since both databases recover from their logs.
 stop_servers() {
@@ -124,9 +128,7 @@ stop_servers() {
             wait_gone "$name" && break
             printf 'stack: %s does not end; sending a stronger signal\n' "$name" >&2
         done
-        if ! is_running "$name"; then
-            rm -f "$dir/run/$name.pid" "$dir/run/$name.birth" "$dir/run/$name.made-of"
-        fi
+        forget_dead "$name"
     done
 }
 
