@@ -6,7 +6,9 @@
 CREATE TABLE muster.event_counts (
     aggregate_id uuid NOT NULL,
     n            bigint NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
+        -- giving the end of the file back takes a lock that writers would wait for
+        vacuum_truncate = off);
 -- Nobody is granted a right on the table: the functions that read it look at the caller's rights on events.
 CREATE INDEX event_counts_aggregate_id ON muster.event_counts (aggregate_id);
 
