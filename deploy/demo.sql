@@ -179,13 +179,13 @@ SELECT pg_temp.demo_id('tool', n), t.name, t.description, t.tool_type,
       FROM unnest(t.parameters) p) p
   CROSS JOIN LATERAL (SELECT pg_temp.moment('tool created', n, 60, 43) AS created_at) c;
 
--- Which agent may use which tool: five of sixty on average.
+-- Which agent may use which tool: six of sixty on average, and at least one.
 INSERT INTO public.agent_tools (agent_id, tool_id, created_at)
 SELECT pg_temp.demo_id('agent', a), pg_temp.demo_id('tool', t), ag.created_at + interval '1 minute'
   FROM generate_series(1, 1000) a
   JOIN public.agents ag ON ag.id = pg_temp.demo_id('agent', a)
   CROSS JOIN generate_series(1, 60) t
- WHERE pg_temp.dice('link', a * 60 + t, 60) < 5;
+ WHERE pg_temp.dice('link', a * 60 + t, 60) < 5 OR t = 1 + a % 60;
 
 -- Four to twelve goals an agent.
 INSERT INTO public.goals (id, goal_id, agent_id, agent_did, goal_text, goal_type, status,

@@ -102,6 +102,7 @@ WITH found AS (
       JOIN pg_namespace n ON n.nspname = schema_name
       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.table_name
 )
+SELECT o FROM (
 SELECT format('%I is not a table', f.table_name) FROM found f WHERE f.relkind NOT IN ('r', 'p')
 UNION ALL
 SELECT format('table %I belongs to role %I, of which %I is no member',
@@ -140,6 +141,7 @@ SELECT CASE
             WHEN a.attname IS NULL AND NOT pg_has_role(f.relowner, 'USAGE') THEN false
             WHEN a.attname IS NULL THEN muster.data_has_rows(f.oid)
             ELSE a.attgenerated <> '' OR NOT muster.data_type_fits(a.atttypid, d.type) END
+) obstacles(o) ORDER BY o COLLATE "C"
 $$;
 
 CREATE FUNCTION muster.data_index_statement(

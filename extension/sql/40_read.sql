@@ -4,6 +4,15 @@
 -- search_path, because the statements inside name schemas, tables and operators in full: there is nothing
 -- that a search_path could change, and a SET would cost every call and make the saved plans stale.
 
+-- `include` names children, between commas. `fields` names columns, included children and paths into them and
+-- into JSON values: `id,configuration.model,goals.goal_text`. Columns come in the document's order and the
+-- members of a value in the order asked for, nested as in the document. What a path does not find is left out;
+-- a name that is neither column nor child is an error. In an array a number picks an element (`tags.0`) and a name
+-- is asked of every element; names with a comma, dot or quote are written in double quotes.
+--
+-- A timestamp without time zone is one in UTC. Everything else is written as to_json() writes it under
+-- TimeZone = UTC and DateStyle = ISO, whatever the session's are.
+
 -- The document functions always return one row. They are declared as sets because a function that returns
 -- a set may hand its caller the row where it is to stay: of a large document every copy counts. An unknown
 -- id gives a row of nulls.

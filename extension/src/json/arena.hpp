@@ -1,8 +1,8 @@
-// An append buffer for JSON text. It lives in the memory context it was made in, which frees it: the
-// type itself holds nothing to destroy, so that an error may jump over it.
+// An append buffer for JSON text. It lives in the memory context it was made in, which frees it:
+// the type itself holds nothing to destroy, so that an error may jump over it.
 //
-// A buffer is at most MaxAllocSize bytes, the largest value PostgreSQL can hold. Growing past that is
-// refused before anything is allocated.
+// A buffer is at most MaxAllocSize bytes, the largest value PostgreSQL can hold. Growing past that
+// is refused before anything is allocated.
 #pragma once
 
 #include "compat.hpp"

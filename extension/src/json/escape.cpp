@@ -13,10 +13,13 @@ namespace {
 constexpr std::size_t longest_escape = 6;
 // How much is looked at, and may be written, at a time.
 constexpr std::size_t block = 16;
-// Room is made for this much text at a time, so that a long text is not charged six times its length.
+// Room is made for this much text at a time, so that a long text is not charged six times its
+// length.
 constexpr std::size_t chunk = 1024;
 
-bool needs_escape(unsigned char c) { return c < 0x20 || c == '"' || c == '\\'; }
+bool needs_escape(unsigned char c) {
+    return c < 0x20 || c == '"' || c == '\\';
+}
 
 char* put_escape(char* to, unsigned char c) {
     static constexpr char hex[] = "0123456789abcdef";
@@ -62,8 +65,7 @@ char* put_byte(char* to, char c) {
 
 // A bit for each of the 16 bytes that needs an escape.
 unsigned escapes_in(__m128i bytes) {
-    const __m128i control =
-        _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
     const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
     const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
     return static_cast<unsigned>(
@@ -144,13 +146,19 @@ char* put_escaped(char* to, const char* from, const char* end) {
 
 void put_string(Arena& out, const char* text, std::size_t length) {
     const char* const end = text + length;
-    out.put('"');
-    do {
-        const std::size_t n = Min(static_cast<std::size_t>(end - text), chunk);
-        out.commit(put_escaped(out.reserve(n * longest_escape + block + 1), text, text + n));
-        text += n;
-    } while (text < end);
-    out.put('"');
+    std::size_t n = Min(length, chunk);
+    char* to = out.reserve(n * longest_escape + block + 2);
+    *to++ = '"';
+    to = put_escaped(to, text, text + n);
+    while (text + n < end)
+        [[unlikely]] {
+            out.commit(to);
+            text += n;
+            n = Min(static_cast<std::size_t>(end - text), chunk);
+            to = put_escaped(out.reserve(n * longest_escape + block + 1), text, text + n);
+        }
+    *to++ = '"';
+    out.commit(to);
 }
 
 }  // namespace muster::json

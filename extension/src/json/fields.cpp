@@ -13,7 +13,9 @@ constexpr int deepest_path = 64;
 // How much of a wrong text its error message repeats.
 constexpr int longest_shown = 200;
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 // The number that a segment is as an element of an array, or -1. "01" is a name.
 std::int32_t element_index(std::string_view name) {
@@ -53,13 +55,15 @@ struct Reader {
 
     [[noreturn]] void fail(const char* what) const {
         const int shown = pg_mbcliplen(text.data(), static_cast<int>(text.size()), longest_shown);
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("invalid fields \"%.*s\"", shown, text.data()),
-                 errdetail("%s at character %d.", what,
-                           pg_mbstrlen_with_len(text.data(), static_cast<int>(at)) + 1),
-                 errhint("Give names separated by commas, and paths into JSON values with dots, such as "
-                         "\"id,configuration.model\".")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("invalid fields \"%.*s\"", shown, text.data()),
+             errdetail("%s at character %d.", what,
+                       pg_mbstrlen_with_len(text.data(), static_cast<int>(at)) + 1),
+             errhint(
+                 "Give names separated by commas, and paths into JSON values with dots, such as "
+                 "\"id,configuration.model\".")));
         pg_unreachable();
     }
 
@@ -75,7 +79,7 @@ struct Reader {
             }
             name[length++] = text[at];
         }
-        fail("A quoted name does not end");
+        fail("A closing quote is missing");
     }
 
     std::string_view segment() {

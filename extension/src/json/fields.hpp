@@ -2,9 +2,11 @@
 //
 //   fields  = path { "," path }
 //   path    = segment { "." segment }
-//   segment = bare text without , . or " (blanks around it do not count), or "quoted text" with "" for "
+//   segment = bare text without , . or " (blanks around it do not count), or "quoted text" with ""
+//   for "
 //
-// The paths are kept as a tree. A path that is asked for whole contains what else is asked for beneath.
+// The paths are kept as a tree. A path that is asked for whole contains what else is asked for
+// beneath.
 #pragma once
 
 #include "json/arena.hpp"
@@ -21,9 +23,10 @@ struct Field {
     const Field* find(std::string_view wanted) const;
 };
 
-// Reads `fields` into a tree in the current memory context, and returns its root, whose children are the
-// first segments. Returns null when the text is blank: everything is asked for. A text that is
-// no list of paths is an error, 22023. The tree's names point into the text unless they were quoted.
+// Reads `fields` into a tree in the current memory context, and returns its root, whose children
+// are the first segments. Returns null when the text is blank: everything is asked for. A text that
+// is no list of paths is an error, 22023. The tree's names point into the text unless they were
+// quoted.
 const Field* parse_fields(std::string_view text);
 
 }  // namespace muster::json

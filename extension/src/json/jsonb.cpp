@@ -1,5 +1,6 @@
-// jsonb's stored form is described in the server's utils/jsonb.h: a header with the number of children,
-// an entry of 32 bits for each (for objects first all keys, then all values), then their data.
+// jsonb's stored form is described in the server's utils/jsonb.h: a header with the number of
+// children, an entry of 32 bits for each (for objects first all keys, then all values), then their
+// data.
 #include "json/jsonb.hpp"
 
 #include "json/escape.hpp"
@@ -29,8 +30,8 @@ struct Container {
     bool is_scalar() const { return (header & JB_FSCALAR) != 0; }
     JEntry entry(std::uint32_t i) const { return load32(entries + sizeof(JEntry) * i); }
 
-    // Where the data of the i-th child begins, before any padding. An entry has an offset now and then,
-    // and else a length.
+    // Where the data of the i-th child begins, before any padding. An entry has an offset now and
+    // then, and else a length.
     std::uint32_t offset(std::uint32_t i) const {
         std::uint32_t sum = 0;
         while (i > 0) {
@@ -53,7 +54,9 @@ static_assert(std::is_trivially_destructible_v<Container>);
 void put_container(Arena& out, const char* bytes);
 
 // Numbers and containers begin at a multiple of four bytes.
-std::uint32_t aligned(std::uint32_t offset) { return (offset + 3) & ~3U; }
+std::uint32_t aligned(std::uint32_t offset) {
+    return (offset + 3) & ~3U;
+}
 
 // Appends the child with that entry, whose data is from `begin` to `end`.
 void put_child(Arena& out, const Container& parent, JEntry entry, std::uint32_t begin,
@@ -158,9 +161,11 @@ std::int64_t find_key(const Container& object, std::string_view key) {
     return -1;
 }
 
-bool put_fields_of_container(Arena& out, const char* bytes, const Field& fields, bool even_if_empty);
+bool put_fields_of_container(Arena& out, const char* bytes, const Field& fields,
+                             bool even_if_empty);
 
-// Appends the child in position i, or what `field` asks for of it. False when there is no such thing.
+// Appends the child in position i, or what `field` asks for of it. False when there is no such
+// thing.
 bool put_fields_of_child(Arena& out, const Container& parent, std::uint32_t i, const Field& field,
                          bool even_if_empty) {
     const JEntry entry = parent.entry(i);
@@ -229,7 +234,8 @@ bool put_fields_of_element(Arena& out, const Container& array, std::uint32_t i, 
     return true;
 }
 
-// The same for elements: by their numbers if all that is asked for are numbers, else one after the other.
+// The same for elements: by their numbers if all that is asked for are numbers, else one after the
+// other.
 std::uint32_t put_fields_of_array(Arena& out, const Container& array, const Field& fields) {
     std::uint32_t found = 0;
     if (only_numbers(fields)) {
@@ -243,14 +249,16 @@ std::uint32_t put_fields_of_array(Arena& out, const Container& array, const Fiel
     }
     for (std::uint32_t i = 0; i < array.count(); i++) {
         const Field* numbered = find_index(fields, i);
-        if (put_fields_of_element(out, array, i, numbered != nullptr ? *numbered : fields, found, true)) {
+        if (put_fields_of_element(out, array, i, numbered != nullptr ? *numbered : fields, found,
+                                  true)) {
             found++;
         }
     }
     return found;
 }
 
-bool put_fields_of_container(Arena& out, const char* bytes, const Field& fields, bool even_if_empty) {
+bool put_fields_of_container(Arena& out, const char* bytes, const Field& fields,
+                             bool even_if_empty) {
     check_stack_depth();
     const Container container(bytes);
     const std::size_t before = out.used;
@@ -259,7 +267,8 @@ bool put_fields_of_container(Arena& out, const char* bytes, const Field& fields,
     const std::uint32_t found = is_object ? put_fields_of_object(out, container, fields)
                                           : put_fields_of_array(out, container, fields);
     // All elements of an empty array have been asked.
-    const bool is_answer = found > 0 || (!is_object && container.count() == 0 && !only_numbers(fields));
+    const bool is_answer =
+        found > 0 || (!is_object && container.count() == 0 && !only_numbers(fields));
     if (!is_answer && !even_if_empty) {
         out.used = before;
         return false;
@@ -274,7 +283,9 @@ JsonbBytes jsonb_bytes(Datum value) {
     return {VARDATA_ANY(PG_DETOAST_DATUM_PACKED(value))};
 }
 
-void put_jsonb(Arena& out, JsonbBytes value) { put_container(out, value.container); }
+void put_jsonb(Arena& out, JsonbBytes value) {
+    put_container(out, value.container);
+}
 
 bool put_jsonb_fields(Arena& out, JsonbBytes value, const Field& fields) {
     return !Container(value.container).is_scalar() &&

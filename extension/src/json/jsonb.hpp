@@ -19,9 +19,9 @@ void put_jsonb(Arena& out, JsonbBytes value);
 
 // Appends what of the value the paths beneath `fields` ask for, and returns whether there was any.
 // Nothing else of it is looked at. An object nests as in the document and has the members in
-// the order asked for; a path that leads nowhere is left out, and so is an object in which nothing was
-// found. In an array a number picks an element; every other name is asked of each element that is an
-// object or array, and each of those is written, as {} or [] if it has nothing of it.
+// the order asked for; a path that leads nowhere is left out, and so is an object in which nothing
+// was found. In an array a number picks an element; every other name is asked of each element that
+// is an object or array, and each of those is written, as {} or [] if it has nothing of it.
 bool put_jsonb_fields(Arena& out, JsonbBytes value, const Field& fields);
 
 // The same for a document: an object or array is always written, be it as {} or [].

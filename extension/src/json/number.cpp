@@ -1,12 +1,12 @@
-// Numbers. Integers and floats use the server's own digit routines; a numeric is written straight from
-// its stored form, which pg_upgrade keeps the same from one version to the next.
+// Numbers. Integers and floats use the server's own digit routines; a numeric is written straight
+// from its stored form, which pg_upgrade keeps the same from one version to the next.
 #include "json/scalar.hpp"
 
 namespace muster::json {
 namespace {
 
-// The stored form, from src/backend/utils/adt/numeric.c: a header of 16 bits (short) or 32 (long), then
-// the digits to the base 10,000 of which the first stands for 10,000 ^ weight.
+// The stored form, from src/backend/utils/adt/numeric.c: a header of 16 bits (short) or 32 (long),
+// then the digits to the base 10,000 of which the first stands for 10,000 ^ weight.
 constexpr unsigned sign_mask = 0xC000;
 constexpr unsigned sign_negative = 0x4000;
 constexpr unsigned sign_short = 0x8000;
@@ -55,7 +55,9 @@ char* put_leading_group(char* to, unsigned group) {
 }
 
 // A float's text is not a JSON number only for NaN and the infinities.
-bool is_number(double value) { return __builtin_isfinite(value) != 0; }
+bool is_number(double value) {
+    return __builtin_isfinite(value) != 0;
+}
 
 void put_quoted(Arena& out, const char* text) {
     out.put('"');
@@ -128,7 +130,8 @@ void put_numeric(Arena& out, const char* stored, std::size_t length) {
     }
 
     // A sign, the groups before the point, the point, and the scale rounded up to whole groups.
-    const std::size_t whole = weight < 0 ? 1 : static_cast<std::size_t>(weight + 1) * digits_per_group;
+    const std::size_t whole =
+        weight < 0 ? 1 : static_cast<std::size_t>(weight + 1) * digits_per_group;
     char* to = out.reserve(whole + static_cast<std::size_t>(scale) + digits_per_group + 2);
     if (negative) {
         *to++ = '-';

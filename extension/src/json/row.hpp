@@ -1,5 +1,5 @@
-// Rows as the members of a JSON object. The list of members is made from a row set's descriptor each time
-// it is run, since tables change between runs.
+// Rows as the members of a JSON object. The list of members is made from a row set's descriptor
+// each time it is run, since tables change between runs.
 #pragma once
 
 #include "json/value.hpp"
@@ -7,7 +7,8 @@
 namespace muster::json {
 
 struct Member {
-    std::string_view key;  // `"name":`, escaped
+    const char* key;       // `,"name":`, escaped, and room to read it in blocks
+    std::size_t key_size;  // with the comma
     AttrNumber attribute;  // from 1
     ValueWriter writer;
     const Field* fields;  // the paths asked for within, or null for the whole value

@@ -1,5 +1,5 @@
-// Dates, timestamps and uuids. Years 1 to 9999 are written here; everything else (BC, five digits, the
-// infinities) by the server's JsonEncodeDateTime().
+// Dates, timestamps and uuids. Years 1 to 9999 are written here; everything else (BC, five digits,
+// the infinities) by the server's JsonEncodeDateTime().
 #include "json/scalar.hpp"
 
 namespace muster::json {
@@ -40,7 +40,8 @@ char* put_day(char* to, std::int32_t day) {
     const unsigned day_of_era = shifted - era * 146097;
     const unsigned year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const unsigned day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const unsigned month_from_march = (5 * day_of_year + 2) / 153;
     const unsigned day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     const unsigned month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;

@@ -12,11 +12,17 @@ void put_bool(Arena& out, Datum value, const ValueWriter&) {
     out.put(DatumGetBool(value) ? std::string_view("true") : std::string_view("false"));
 }
 
-void put_int2(Arena& out, Datum value, const ValueWriter&) { put_int64(out, DatumGetInt16(value)); }
+void put_int2(Arena& out, Datum value, const ValueWriter&) {
+    put_int64(out, DatumGetInt16(value));
+}
 
-void put_int4(Arena& out, Datum value, const ValueWriter&) { put_int64(out, DatumGetInt32(value)); }
+void put_int4(Arena& out, Datum value, const ValueWriter&) {
+    put_int64(out, DatumGetInt32(value));
+}
 
-void put_int8(Arena& out, Datum value, const ValueWriter&) { put_int64(out, DatumGetInt64(value)); }
+void put_int8(Arena& out, Datum value, const ValueWriter&) {
+    put_int64(out, DatumGetInt64(value));
+}
 
 void put_float4_value(Arena& out, Datum value, const ValueWriter&) {
     put_float4(out, DatumGetFloat4(value));
@@ -44,7 +50,9 @@ void put_uuid_value(Arena& out, Datum value, const ValueWriter&) {
     put_uuid(out, *DatumGetUUIDP(value));
 }
 
-void put_date_value(Arena& out, Datum value, const ValueWriter&) { put_date(out, DatumGetDateADT(value)); }
+void put_date_value(Arena& out, Datum value, const ValueWriter&) {
+    put_date(out, DatumGetDateADT(value));
+}
 
 void put_naive_timestamp(Arena& out, Datum value, const ValueWriter&) {
     put_timestamp(out, DatumGetTimestamp(value), false);
@@ -59,7 +67,9 @@ void put_json_text(Arena& out, Datum value, const ValueWriter&) {
     out.put(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
 }
 
-void put_jsonb_value(Arena& out, Datum value, const ValueWriter&) { put_jsonb(out, jsonb_bytes(value)); }
+void put_jsonb_value(Arena& out, Datum value, const ValueWriter&) {
+    put_jsonb(out, jsonb_bytes(value));
+}
 
 void put_by_output_function(Arena& out, Datum value, const ValueWriter& writer) {
     put_string(out, std::string_view(OutputFunctionCall(writer.function, value)));
@@ -68,8 +78,10 @@ void put_by_output_function(Arena& out, Datum value, const ValueWriter& writer) 
 // Sets what the text of times depends on, until the returned level is left. An error leaves it too.
 int enter_utc() {
     const int level = NewGUCNestLevel();
-    set_config_option("TimeZone", "UTC", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-    set_config_option("DateStyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    set_config_option("TimeZone", "UTC", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                      false);
+    set_config_option("DateStyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                      false);
     return level;
 }
 
@@ -220,7 +232,8 @@ bool choose_cast(ValueWriter& writer) {
         return false;
     }
     Oid function;
-    if (find_coercion_pathway(JSONOID, writer.type, COERCION_EXPLICIT, &function) != COERCION_PATH_FUNC ||
+    if (find_coercion_pathway(JSONOID, writer.type, COERCION_EXPLICIT, &function) !=
+            COERCION_PATH_FUNC ||
         !OidIsValid(function)) {
         return false;
     }
@@ -229,7 +242,8 @@ bool choose_cast(ValueWriter& writer) {
     return true;
 }
 
-// Whether the type's text may depend on TimeZone or DateStyle, as ranges of times and users' types do.
+// Whether the type's text may depend on TimeZone or DateStyle, as ranges of times and users' types
+// do.
 bool may_show_times(Oid type) {
     switch (get_typtype(type)) {
         case TYPTYPE_RANGE:
@@ -267,7 +281,8 @@ ValueWriter choose_writer(Oid type) {
         bool is_varlena;
         getTypeOutputInfo(writer.type, &function, &is_varlena);
         writer.function = make_function(function);
-        writer.write = may_show_times(writer.type) ? put_by_output_function_in_utc : put_by_output_function;
+        writer.write =
+            may_show_times(writer.type) ? put_by_output_function_in_utc : put_by_output_function;
     }
     return writer;
 }

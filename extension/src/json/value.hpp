@@ -1,5 +1,5 @@
-// How a value of a type is written: as to_json() would under TimeZone = UTC and DateStyle = ISO, whatever
-// the session's are. The way is chosen once for a column and then used for all its values.
+// How a value of a type is written: as to_json() would under TimeZone = UTC and DateStyle = ISO,
+// whatever the session's are. The way is chosen once for a column and then used for all its values.
 #pragma once
 
 #include "json/server.hpp"
@@ -29,8 +29,8 @@ ValueWriter choose_writer(Oid type);
 // The same, but a timestamp without time zone is one in UTC, and says so.
 ValueWriter choose_writer_of_utc(Oid type);
 
-// Appends what of a value that is not null the paths beneath `fields` ask for, and returns whether there
-// was any. Of a jsonb only that is looked at; other types are made jsonb first.
+// Appends what of a value that is not null the paths beneath `fields` ask for, and returns whether
+// there was any. Of a jsonb only that is looked at; other types are made jsonb first.
 bool put_value_fields(Arena& out, Datum value, const ValueWriter& writer, const Field& fields);
 
 }  // namespace muster::json

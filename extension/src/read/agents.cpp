@@ -1,4 +1,5 @@
-// muster.agents() and muster.agent(): the same pages as rows of muster.agent_row, for SQL to go on with.
+// muster.agents() and muster.agent(): the same pages as rows of muster.agent_row, for SQL to go on
+// with.
 #include "read/answer.hpp"
 #include "read/children.hpp"
 
@@ -102,8 +103,8 @@ Datum child_of(const ChildSet& set, std::int32_t group, const json::Arena& texts
     return PointerGetDatum(value);
 }
 
-void convert_row(const RowPage& self, TupleTableSlot* slot, std::int32_t group, const Children& children,
-                 const json::Arena& texts, Datum* values, bool* nulls) {
+void convert_row(const RowPage& self, TupleTableSlot* slot, std::int32_t group,
+                 const Children& children, const json::Arena& texts, Datum* values, bool* nulls) {
     for (int i = 0; i < RowColumns; i++) {
         nulls[i] = true;
     }
@@ -122,7 +123,7 @@ void convert_row(const RowPage& self, TupleTableSlot* slot, std::int32_t group, 
                            : set.kind == ChildKind::Tools ? Tools
                                                           : EventCount;
         values[column] =
-            set.is_count() ? Int64GetDatum(set.counts[group]) : child_of(set, group, texts);
+            set.is_count() ? Int64GetDatum(set.count(group)) : child_of(set, group, texts);
         nulls[column] = false;
     }
     values[Extra] = extra_of(self, slot);
@@ -218,6 +219,10 @@ PG_FUNCTION_INFO_V1(muster_agents);
 PG_FUNCTION_INFO_V1(muster_agent);
 }
 
-Datum muster_agents(PG_FUNCTION_ARGS) { return muster::read::agents_rows(fcinfo); }
+Datum muster_agents(PG_FUNCTION_ARGS) {
+    return muster::read::agents_rows(fcinfo);
+}
 
-Datum muster_agent(PG_FUNCTION_ARGS) { return muster::read::agent_rows(fcinfo); }
+Datum muster_agent(PG_FUNCTION_ARGS) {
+    return muster::read::agent_rows(fcinfo);
+}

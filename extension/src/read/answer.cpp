@@ -1,5 +1,5 @@
-// The row is formed in the tuplestore that the caller reads, straight from the session's buffer, so that a
-// large document is copied once.
+// The row is formed in the tuplestore that the caller reads, straight from the session's buffer, so
+// that a large document is copied once.
 #include "read/answer.hpp"
 
 namespace muster::read {
@@ -51,14 +51,15 @@ Datum empty_answer(FunctionCallInfo fcinfo) {
 
 Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor) {
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (result == nullptr || !IsA(result, ReturnSetInfo) || (result->allowedModes & SFRM_Materialize) == 0) {
+    if (result == nullptr || !IsA(result, ReturnSetInfo) ||
+        (result->allowedModes & SFRM_Materialize) == 0) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("set-valued function called in context that cannot accept a set"),
                         errhint("Call it in FROM.")));
     }
     MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-    Tuplestorestate* rows =
-        tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+    Tuplestorestate* rows = tuplestore_begin_heap(
+        (result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
     result->returnMode = SFRM_Materialize;
     result->setResult = rows;
     result->setDesc = CreateTupleDescCopy(descriptor);

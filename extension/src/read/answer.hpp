@@ -14,8 +14,8 @@ Datum finish_body(FunctionCallInfo fcinfo, json::Arena& body, const text* next);
 // Returns the row (NULL, NULL).
 Datum empty_answer(FunctionCallInfo fcinfo);
 
-// The rows that a set-returning function returns, empty at first, in the memory that its caller asks for.
-// They are of the type that the descriptor says.
+// The rows that a set-returning function returns, empty at first, in the memory that its caller
+// asks for. They are of the type that the descriptor says.
 Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor);
 
 }  // namespace muster::read

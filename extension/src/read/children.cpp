@@ -58,13 +58,12 @@ struct GoalReceiver {
 
     bool row(TupleTableSlot* slot) {
         GoalRow goal;
-        bool is_null;
-        goal.key = keys->find(*DatumGetUUIDP(slot_getattr(slot, agent_attribute, &is_null)));
+        goal.key = keys->find(uuid_of(slot, agent_attribute));
         if (goal.key < 0) {
             return true;
         }
         goal.created_at = DatumGetTimestamp(slot_getattr(slot, created_attribute, &goal.is_null));
-        goal.id = *DatumGetUUIDP(slot_getattr(slot, id_attribute, &is_null));
+        goal.id = uuid_of(slot, id_attribute);
         goal.text = put_object(*out, writer, slot);
         rows.push(goal);
         return true;
@@ -92,7 +91,7 @@ struct LinkReceiver {
 
     bool row(TupleTableSlot* slot) {
         bool is_null;
-        const std::int32_t key = keys->find(*DatumGetUUIDP(slot_getattr(slot, agent_attribute, &is_null)));
+        const std::int32_t key = keys->find(uuid_of(slot, agent_attribute));
         const Datum tool = slot_getattr(slot, tool_attribute, &is_null);
         if (key >= 0 && !is_null) {
             links.push({key, tools->add(*DatumGetUUIDP(tool))});
@@ -125,14 +124,14 @@ struct SharedReceiver {
         for (int i = 0; i < only_count; i++) {
             const json::Field* field = fields == nullptr ? nullptr : fields->find(only[i]);
             if (fields == nullptr || field != nullptr) {
-                json::add_member(writer, descriptor, find_text_column(descriptor, only[i].data()), field);
+                json::add_member(writer, descriptor, find_text_column(descriptor, only[i].data()),
+                                 field);
             }
         }
     }
 
     bool row(TupleTableSlot* slot) {
-        bool is_null;
-        const std::int32_t id = ids->find(*DatumGetUUIDP(slot_getattr(slot, id_attribute, &is_null)));
+        const std::int32_t id = ids->find(uuid_of(slot, id_attribute));
         if (id >= 0 && places[id] < 0) {
             places[id] = static_cast<std::int32_t>(texts.count);
             texts.push(put_object(*out, writer, slot));
@@ -156,7 +155,7 @@ struct CountReceiver {
 
     bool row(TupleTableSlot* slot) {
         bool is_null;
-        const std::int32_t key = keys->find(*DatumGetUUIDP(slot_getattr(slot, key_attribute, &is_null)));
+        const std::int32_t key = keys->find(uuid_of(slot, key_attribute));
         if (key >= 0) {
             counts[key] = DatumGetInt64(slot_getattr(slot, count_attribute, &is_null));
         }
@@ -281,7 +280,8 @@ struct Fetch {
         receiver.table = &table;
         receiver.fields = fields;
         receiver.texts = make_list<Segment>();
-        receiver.places = static_cast<std::int32_t*>(palloc(sizeof(std::int32_t) * (ids.keys.count + 1UL)));
+        receiver.places =
+            static_cast<std::int32_t*>(palloc(sizeof(std::int32_t) * (ids.keys.count + 1UL)));
         std::memset(receiver.places, 0xFF, sizeof(std::int32_t) * ids.keys.count);
         return receiver;
     }
@@ -303,7 +303,8 @@ struct Fetch {
         for (const Link& link : receiver.links) {
             const std::int32_t place = found.places[link.tool];
             if (place >= 0) {
-                order.push(static_cast<std::uint64_t>(link.key) << 32 | static_cast<std::uint32_t>(place));
+                order.push(static_cast<std::uint64_t>(link.key) << 32 |
+                           static_cast<std::uint32_t>(place));
             }
         }
         std::sort(order.begin(), order.end());
@@ -381,7 +382,7 @@ std::size_t digits(std::int64_t count) {
 
 std::size_t ChildSet::size(std::int32_t key) const {
     if (is_count()) {
-        return key < 0 ? 1 : digits(counts[key]);
+        return digits(count(key));
     }
     const std::uint32_t first = key < 0 ? 0 : starts[key];
     const std::uint32_t end = key < 0 ? 0 : starts[key + 1];
@@ -398,7 +399,7 @@ std::size_t ChildSet::size(std::int32_t key) const {
 char* ChildSet::put(char* to, std::int32_t key, const char* texts) const {
     if (is_count()) {
         char number[MAXINT8LEN + 1];
-        const int length = pg_lltoa(key < 0 ? 0 : counts[key], number);
+        const int length = pg_lltoa(count(key), number);
         std::memcpy(to, number, static_cast<std::size_t>(length));
         return to + length;
     }

@@ -1,5 +1,5 @@
-// What is included with a page: one statement (for tools two) for the whole page, its rows written into
-// an arena and then told apart by the key that they belong to.
+// What is included with a page: one statement (for tools two) for the whole page, its rows written
+// into an arena and then told apart by the key that they belong to.
 #pragma once
 
 #include "read/page.hpp"
@@ -26,7 +26,9 @@ struct ChildSet {
     bool is_count() const { return counts != nullptr; }
     bool is_list() const { return kind == ChildKind::Goals || kind == ChildKind::Tools; }
 
-    // The number of bytes of the child's JSON for a key; -1 is the key of rows that have none.
+    // The count for a key; -1 is the key of rows that have none.
+    std::int64_t count(std::int32_t key) const { return key < 0 ? 0 : counts[key]; }
+    // The number of bytes of the child's JSON for a key.
     std::size_t size(std::int32_t key) const;
     // Writes them and returns where they end. `texts` is the arena's data.
     char* put(char* to, std::int32_t key, const char* texts) const;

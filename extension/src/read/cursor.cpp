@@ -1,5 +1,6 @@
-// The bytes of a cursor: the table's number, its top bit set if the first key is null; the id; and unless
-// it is null the first key, for a time its microseconds in network order, for a name its text.
+// The bytes of a cursor: the table's number, its top bit set if the first key is null; the id; and
+// unless it is null the first key, for a time its microseconds in network order, for a name its
+// text.
 #include "read/cursor.hpp"
 
 namespace muster::read {
@@ -94,7 +95,8 @@ text* encode_cursor(const Table& table, const Cursor& cursor) {
     std::size_t count = fixed_bytes;
     if (!cursor.is_null && table.order == Order::Newest) {
         for (int shift = 56; shift >= 0; shift -= 8) {
-            bytes[count++] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(cursor.created_at) >> shift);
+            bytes[count++] =
+                static_cast<std::uint8_t>(static_cast<std::uint64_t>(cursor.created_at) >> shift);
         }
     } else if (!cursor.is_null) {
         std::memcpy(bytes + count, cursor.name.data(), cursor.name.size());

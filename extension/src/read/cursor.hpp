@@ -1,4 +1,5 @@
-// The opaque text that says where a page ended: base64url of the table's number and the last row's keys.
+// The opaque text that says where a page ended: base64url of the table's number and the last row's
+// keys.
 #pragma once
 
 #include "read/table.hpp"
@@ -7,9 +8,9 @@ namespace muster::read {
 
 // The keys of the row after which a page begins.
 struct Cursor {
-    bool is_null;            // the first key is null
-    Timestamp created_at;    // of Order::Newest
-    std::string_view name;   // of Order::Name
+    bool is_null;           // the first key is null
+    Timestamp created_at;   // of Order::Newest
+    std::string_view name;  // of Order::Name
     pg_uuid_t id;
 };
 

@@ -1,5 +1,5 @@
-// Documents. Without children a page's rows are written straight into the answer; with children they are
-// written aside, and everything is put together once when all of it is there.
+// Documents. Without children a page's rows are written straight into the answer; with children
+// they are written aside, and everything is put together once when all of it is there.
 #include "read/document.hpp"
 
 #include "read/answer.hpp"
@@ -39,7 +39,8 @@ void take_row(Page& page, TupleTableSlot* slot) {
     auto& self = reinterpret_cast<JsonPage&>(page);
     const std::size_t start = self.out->used;
     self.writer.put(*self.out, slot);
-    self.rows.push({static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(self.out->used - start)});
+    self.rows.push(
+        {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(self.out->used - start)});
 }
 
 MemoryContext make_row_context() {

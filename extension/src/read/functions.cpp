@@ -1,5 +1,5 @@
-// The functions that answer with documents: muster.agents_json() and its kin. Each takes its arguments
-// apart in the order in which extension/sql/40_read.sql declares them.
+// The functions that answer with documents: muster.agents_json() and its kin. Each takes its
+// arguments apart in the order in which extension/sql/40_read.sql declares them.
 #include "read/document.hpp"
 
 #include "json/jsonb.hpp"
@@ -33,8 +33,10 @@ Datum item(FunctionCallInfo fcinfo, const Table& table, int which, std::string_v
 }
 
 int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 // Reads a uuid in its usual form of 36 characters. Anything else is not one.
@@ -151,7 +153,9 @@ Datum muster_tools_json(PG_FUNCTION_ARGS) {
 }
 
 // (id, include, fields)
-Datum muster_tool_json(PG_FUNCTION_ARGS) { return item(fcinfo, tools_table, filter::ToolId, no_includes); }
+Datum muster_tool_json(PG_FUNCTION_ARGS) {
+    return item(fcinfo, tools_table, filter::ToolId, no_includes);
+}
 
 // (agent_id, tool_name, session_id, tenant_id, status, row_limit, row_offset, after, fields)
 Datum muster_tool_executions_json(PG_FUNCTION_ARGS) {
@@ -188,7 +192,9 @@ Datum muster_events_json(PG_FUNCTION_ARGS) {
 }
 
 // (id, fields)
-Datum muster_event_json(PG_FUNCTION_ARGS) { return childless_item(fcinfo, events_table, filter::EventId); }
+Datum muster_event_json(PG_FUNCTION_ARGS) {
+    return childless_item(fcinfo, events_table, filter::EventId);
+}
 
 // (doc, fields)
 Datum muster_project(PG_FUNCTION_ARGS) {
@@ -196,7 +202,8 @@ Datum muster_project(PG_FUNCTION_ARGS) {
     if (PG_ARGISNULL(0)) {
         PG_RETURN_NULL();
     }
-    const json::Field* fields = PG_ARGISNULL(1) ? nullptr : json::parse_fields(text_argument(fcinfo, 1));
+    const json::Field* fields =
+        PG_ARGISNULL(1) ? nullptr : json::parse_fields(text_argument(fcinfo, 1));
     const json::JsonbBytes document = json::jsonb_bytes(PG_GETARG_DATUM(0));
     json::Arena out = json::make_arena(1024);
     out.used = VARHDRSZ;

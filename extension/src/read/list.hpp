@@ -27,9 +27,9 @@ struct List {
   private:
     void grow() {
         if (capacity > MaxAllocHugeSize / sizeof(T) / 2 || capacity > PG_UINT32_MAX / 2) {
-            ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                            errmsg("the page has too many rows"),
-                            errhint("Ask for fewer rows with row_limit.")));
+            ereport(ERROR,
+                    (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the page has too many rows"),
+                     errhint("Ask for fewer rows with row_limit.")));
         }
         capacity *= 2;
         items = static_cast<T*>(repalloc_huge(items, sizeof(T) * capacity));

@@ -1,5 +1,6 @@
-// Pages. The statement has a LIMIT only for the planner's sake, a power of two that is enough; the page
-// itself is cut out of its rows here, so that one plan serves all limits and offsets of a size.
+// Pages. The statement has a LIMIT only for the planner's sake, a power of two that is enough; the
+// page itself is cut out of its rows here, so that one plan serves all limits and offsets of a
+// size.
 #include "read/page.hpp"
 
 namespace muster::read {
@@ -197,8 +198,7 @@ bool Page::row(TupleTableSlot* slot) {
 }
 
 void Page::remember(TupleTableSlot* slot) {
-    bool is_null;
-    last.id = *DatumGetUUIDP(slot_getattr(slot, id_attribute, &is_null));
+    last.id = uuid_of(slot, id_attribute);
     Datum key = slot_getattr(slot, order_attribute, &last.is_null);
     if (last.is_null) {
         return;

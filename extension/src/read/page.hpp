@@ -8,8 +8,8 @@
 
 namespace muster::read {
 
-// Takes the rows of a page, skipping and stopping where the request says. What becomes of a row is up to
-// whoever sets prepare() and take().
+// Takes the rows of a page, skipping and stopping where the request says. What becomes of a row is
+// up to whoever sets prepare() and take().
 struct Page {
     Receiver base;  // must come first
     const Request* request;
@@ -19,9 +19,9 @@ struct Page {
 
     std::int64_t skipped;
     std::int64_t taken;
-    bool more;    // a row came after the last one taken
-    Cursor last;  // its keys; set only when the page is full
-    UuidMap keys;              // distinct values of the table's child_key
+    bool more;                  // a row came after the last one taken
+    Cursor last;                // its keys; set only when the page is full
+    UuidMap keys;               // distinct values of the table's child_key
     List<std::int32_t> groups;  // for each row the number of its key, or -1 if that is null
 
     void start(TupleDesc descriptor);
@@ -35,8 +35,8 @@ struct Page {
     void remember(TupleTableSlot* slot);
 };
 
-// Runs the page's statements: one, and another for the rows without a time when a page after a cursor
-// reaches them.
+// Runs the page's statements: one, and another for the rows without a time when a page after a
+// cursor reaches them.
 void run_page(Page& page, const Source& source);
 
 // Runs a statement that finds at most one row: the one that the request's filters name.
@@ -48,8 +48,8 @@ void init_page(Page& page, const Request& request, MemoryContext row_context);
 // The cursor after the page, or null when nothing comes after it.
 text* next_cursor(const Page& page);
 
-// Adds the columns asked for to a row's members: the API's in its order, then users' own. A column of
-// the same name as an included child gives way to that.
+// Adds the columns asked for to a row's members: the API's in its order, then users' own. A column
+// of the same name as an included child gives way to that.
 void add_columns(json::RowWriter& writer, TupleDesc descriptor, const Table& table,
                  const json::Field* fields, std::uint32_t children);
 

@@ -9,9 +9,9 @@ constexpr int longest_shown = 100;
 
 constexpr std::string_view agent_statuses[] = {"created",   "active",     "idle", "busy",
                                                "suspended", "terminated", "error"};
-constexpr std::string_view execution_statuses[] = {"pending",   "running",           "success",
-                                                   "error",     "failed",            "timeout",
-                                                   "cancelled", "permission_denied", "pending_approval"};
+constexpr std::string_view execution_statuses[] = {
+    "pending", "running",   "success",           "error",           "failed",
+    "timeout", "cancelled", "permission_denied", "pending_approval"};
 
 int shown(std::string_view text) {
     return pg_mbcliplen(text.data(), static_cast<int>(text.size()), longest_shown);
@@ -69,10 +69,10 @@ int find_child(const Table& table, std::string_view name) {
 
 [[noreturn]] void report_unknown_child(const Table& table, std::string_view name) {
     const char* all = list_children(table, ~0U);
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("unknown name \"%.*s\" in include", shown(name), name.data()),
-             *all == '\0' ? errhint("Nothing can be included here.") : errhint("Allowed are: %s.", all)));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("unknown name \"%.*s\" in include", shown(name), name.data()),
+                    *all == '\0' ? errhint("Nothing can be included here.")
+                                 : errhint("Allowed are: %s.", all)));
     pg_unreachable();
 }
 
@@ -209,7 +209,8 @@ void take_page(Request& request, FunctionCallInfo fcinfo, int limit, int offset,
     }
 }
 
-void take_include(Request& request, FunctionCallInfo fcinfo, int argument, std::string_view missing) {
+void take_include(Request& request, FunctionCallInfo fcinfo, int argument,
+                  std::string_view missing) {
     std::string_view rest = PG_ARGISNULL(argument) ? missing : text_argument(fcinfo, argument);
     if (trim(rest).empty()) {
         return;
@@ -243,7 +244,8 @@ void check_fields(Request& request, const Source& source) {
     const Table& table = *request.table;
     const Oid relation = source.relation(table.name);
     std::uint32_t asked = 0;
-    for (const json::Field* field = request.fields->children; field != nullptr; field = field->next) {
+    for (const json::Field* field = request.fields->children; field != nullptr;
+         field = field->next) {
         const int child = find_child(table, field->name);
         if (child >= 0 && (request.children & 1U << child) != 0) {
             asked |= 1U << child;

@@ -15,7 +15,7 @@ struct Request {
     std::int64_t offset;
     bool has_cursor;
     Cursor cursor;
-    std::uint32_t children;      // a bit for each of the table's children asked for
+    std::uint32_t children;     // a bit for each of the table's children asked for
     const json::Field* fields;  // null: everything
 
     void filter_by(int which, Datum value) {
@@ -35,13 +35,14 @@ Request make_request(const Table& table);
 void take_page(Request& request, FunctionCallInfo fcinfo, int limit, int offset, int after);
 
 // `include`: the children's names between commas. Null stands for `missing`.
-void take_include(Request& request, FunctionCallInfo fcinfo, int argument, std::string_view missing);
+void take_include(Request& request, FunctionCallInfo fcinfo, int argument,
+                  std::string_view missing);
 
 // `fields`. Names are checked by check_fields(), once the tables are found.
 void take_fields(Request& request, FunctionCallInfo fcinfo, int argument);
 
-// Refuses names in `fields` that the table and the children included do not have, and drops the children
-// of which nothing is asked for.
+// Refuses names in `fields` that the table and the children included do not have, and drops the
+// children of which nothing is asked for.
 void check_fields(Request& request, const Source& source);
 
 // The text argument; it must not be null.
@@ -50,8 +51,8 @@ std::string_view text_argument(FunctionCallInfo fcinfo, int argument);
 // What an agent's `include` is when it is not given.
 constexpr std::string_view agent_includes = "goals,tools,event_count";
 
-// A filter by an argument, unless that is null. The statuses of agents and executions are fixed, and
-// others are refused.
+// A filter by an argument, unless that is null. The statuses of agents and executions are fixed,
+// and others are refused.
 void take_filter(Request& request, FunctionCallInfo fcinfo, int argument, int which);
 void take_agent_status(Request& request, FunctionCallInfo fcinfo, int argument);
 void take_execution_status(Request& request, FunctionCallInfo fcinfo, int argument);

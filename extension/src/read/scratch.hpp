@@ -1,5 +1,5 @@
-// The session's buffers for text on its way into an answer. They are kept between calls, because taking
-// megabytes from the system and giving them back each time costs more than filling them.
+// The session's buffers for text on its way into an answer. They are kept between calls, because
+// taking megabytes from the system and giving them back each time costs more than filling them.
 #pragma once
 
 #include "read/server.hpp"
@@ -7,8 +7,8 @@
 
 namespace muster::read {
 
-// Moves a buffer into the current memory context: a kept one, or a new one if all are in use, by this
-// call or further up the stack. Should an error end the call, it goes with that context.
+// Moves a buffer into the current memory context: a kept one, or a new one if all are in use, by
+// this call or further up the stack. Should an error end the call, it goes with that context.
 json::Arena take_scratch();
 
 // Keeps the buffer for later calls, unless it has grown very large.

@@ -1,4 +1,5 @@
-// Finding the users' tables. It is done on every call: create_tables() may have run since the last one.
+// Finding the users' tables. It is done on every call: create_tables() may have run since the last
+// one.
 #include "read/source.hpp"
 
 namespace muster::read {
@@ -40,7 +41,8 @@ Source find_source() {
     if (!OidIsValid(source.schema_id)) {
         report_no_tables(psprintf("Schema \"%s\" does not exist.", NameStr(source.schema)));
     }
-    source.quoted_schema = quote_identifier(NameStr(source.schema));
+    // Of a name that needs no quotes, quote_identifier() returns the argument: not ours to keep.
+    source.quoted_schema = quote_identifier(pstrdup(NameStr(source.schema)));
     return source;
 }
 
@@ -60,7 +62,8 @@ ColumnFacts column_facts(Oid relation, const char* column) {
                                get_rel_name(relation))));
     }
     auto* attribute = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
-    const ColumnFacts facts{attribute->attnum, getBaseType(attribute->atttypid), !attribute->attnotnull};
+    const ColumnFacts facts{attribute->attnum, getBaseType(attribute->atttypid),
+                            !attribute->attnotnull};
     ReleaseSysCache(tuple);
     return facts;
 }

@@ -22,8 +22,8 @@ void make_plans() {
     plans = hash_create("muster reading plans", 64, &control, HASH_ELEM | HASH_BLOBS);
 }
 
-// Lets go of the plans of other schemas. One that this transaction has used may be running further up
-// the stack, and is kept for now.
+// Lets go of the plans of other schemas. One that this transaction has used may be running further
+// up the stack, and is kept for now.
 void forget_other_schemas(const NameData& schema) {
     bool all = true;
     HASH_SEQ_STATUS scan;
@@ -50,10 +50,10 @@ SPIPlanPtr prepare(const PlanKey& key, const Source& source, const Parameters& p
     StringInfoData sql;
     initStringInfo(&sql);
     make_text(&sql, key, source, detail);
-    // Generic: the texts are made so that the plan does not depend on the values, and planning takes
-    // longer than running.
-    SPIPlanPtr plan = SPI_prepare_cursor(sql.data, parameters.count, const_cast<Oid*>(parameters.types),
-                                         CURSOR_OPT_GENERIC_PLAN);
+    // Generic: the texts are made so that the plan does not depend on the values, and planning
+    // takes longer than running.
+    SPIPlanPtr plan = SPI_prepare_cursor(
+        sql.data, parameters.count, const_cast<Oid*>(parameters.types), CURSOR_OPT_GENERIC_PLAN);
     if (plan == nullptr) {
         elog(ERROR, "could not prepare \"%s\": %s", sql.data, SPI_result_code_string(SPI_result));
     }
@@ -72,9 +72,9 @@ SPIPlanPtr find_plan(const PlanKey& key, const Source& source, const Parameters&
     if (plan == nullptr) {
         // Prepared first: an error must not leave an entry without a plan.
         SPIPlanPtr prepared = prepare(key, source, parameters, make_text, detail);
+        SPI_keepplan(prepared);
         plan = static_cast<Plan*>(hash_search(plans, &key, HASH_ENTER, nullptr));
         plan->plan = prepared;
-        SPI_keepplan(prepared);
     }
     plan->last_used = compat::local_transaction();
     return plan->plan;
@@ -137,7 +137,8 @@ Form_pg_attribute named(TupleDesc descriptor, const char* name) {
             return column;
         }
     }
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("column \"%s\" does not exist", name)));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("column \"%s\" does not exist", name)));
     pg_unreachable();
 }
 
@@ -149,6 +150,12 @@ Form_pg_attribute named(TupleDesc descriptor, const char* name) {
 }
 
 }  // namespace
+
+pg_uuid_t uuid_of(TupleTableSlot* slot, AttrNumber attribute) {
+    bool is_null;
+    const Datum value = slot_getattr(slot, attribute, &is_null);
+    return is_null ? pg_uuid_t{} : *DatumGetUUIDP(value);
+}
 
 AttrNumber find_column(TupleDesc descriptor, const char* name, Oid type, Oid other) {
     Form_pg_attribute column = named(descriptor, name);

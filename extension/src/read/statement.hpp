@@ -1,11 +1,11 @@
 // Saved plans and running them into a receiver of ours.
 //
-// Each row set has one plan for as long as the session lasts. Plans are told apart by a key of plain
-// bytes, and the server replans by itself when the tables beneath have changed.
+// Each row set has one plan for as long as the session lasts. Plans are told apart by a key of
+// plain bytes, and the server replans by itself when the tables beneath have changed.
 //
 // The SQL text names everything in full, operators too, so that the caller's search_path cannot put
-// anything else in its place. That is why the SQL functions need no SET search_path, which would cost
-// every call and make the saved plans stale each time.
+// anything else in its place. That is why the SQL functions need no SET search_path, which would
+// cost every call and make the saved plans stale each time.
 #pragma once
 
 #include "read/source.hpp"
@@ -69,7 +69,8 @@ struct Receiver {
 // Sets what all receivers have in common.
 void init_base(Receiver& self, MemoryContext row_context);
 
-// Sets the callbacks of a receiver T, whose first member is `Receiver base`, to T's start() and row().
+// Sets the callbacks of a receiver T, whose first member is `Receiver base`, to T's start() and
+// row().
 template <class T>
 void init_receiver(T& self, MemoryContext row_context) {
     static_assert(std::is_trivially_destructible_v<T>);
@@ -82,17 +83,22 @@ void init_receiver(T& self, MemoryContext row_context) {
     };
 }
 
-// Runs the statement of that key on the caller's snapshot and with the caller's rights. `text` is called
-// to make the SQL when there is no plan yet. Needs an SPI connection.
-using MakeText = void (*)(StringInfo sql, const PlanKey& key, const Source& source, const void* detail);
+// Runs the statement of that key on the caller's snapshot and with the caller's rights. `text` is
+// called to make the SQL when there is no plan yet. Needs an SPI connection.
+using MakeText = void (*)(StringInfo sql, const PlanKey& key, const Source& source,
+                          const void* detail);
 void run(const PlanKey& key, const Source& source, const Parameters& parameters, MakeText make_text,
          const void* detail, Receiver& receiver);
 
-// Finds a result column that must have that type, domains looked through; `other` is another type that
-// will do.
+// Finds a result column that must have that type, domains looked through; `other` is another type
+// that will do.
 AttrNumber find_column(TupleDesc descriptor, const char* name, Oid type, Oid other = InvalidOid);
 
 // Finds a result column that must hold text, varchar or char.
 AttrNumber find_text_column(TupleDesc descriptor, const char* name);
+
+// A uuid column's value. Keys are never null as create_tables() leaves them; should one be, it is
+// taken for zeros.
+pg_uuid_t uuid_of(TupleTableSlot* slot, AttrNumber attribute);
 
 }  // namespace muster::read

@@ -10,8 +10,9 @@ constexpr int length(const T (&)[n]) {
 }
 
 constexpr std::string_view agent_columns[] = {
-    "id",       "did",             "name",       "agent_type", "status", "configuration",
-    "metadata", "resource_limits", "created_at", "updated_at"};
+    "id",         "did",           "name",     "agent_type",
+    "status",     "configuration", "metadata", "resource_limits",
+    "created_at", "updated_at"};
 constexpr Filter agent_filters[] = {{"status", TEXTOID}, {"id", UUIDOID}};
 constexpr Child agent_children[] = {{"goals", ChildKind::Goals},
                                     {"tools", ChildKind::Tools},
@@ -47,9 +48,9 @@ constexpr Filter goal_filters[] = {{"agent_id", UUIDOID},
                                    {"goal_id", TEXTOID}};
 constexpr Child goal_children[] = {{"agent", ChildKind::Agent}};
 
-constexpr std::string_view tool_columns[] = {"id",         "name",        "description",
-                                             "tool_type",  "schema_def",  "permissions",
-                                             "enabled",    "created_at",  "updated_at"};
+constexpr std::string_view tool_columns[] = {"id",        "name",       "description",
+                                             "tool_type", "schema_def", "permissions",
+                                             "enabled",   "created_at", "updated_at"};
 constexpr Filter tool_filters[] = {{"enabled", BOOLOID}, {"id", UUIDOID}};
 constexpr Child tool_children[] = {{"agent_count", ChildKind::AgentCount}};
 
@@ -88,15 +89,18 @@ constexpr std::string_view execution_columns[] = {"id",
                                                   "created_at",
                                                   "started_at",
                                                   "completed_at"};
-constexpr Filter execution_filters[] = {{"agent_id", UUIDOID},  {"tool_name", TEXTOID},
-                                        {"session_id", TEXTOID}, {"tenant_id", TEXTOID},
-                                        {"status", TEXTOID},     {"id", UUIDOID},
+constexpr Filter execution_filters[] = {{"agent_id", UUIDOID},     {"tool_name", TEXTOID},
+                                        {"session_id", TEXTOID},   {"tenant_id", TEXTOID},
+                                        {"status", TEXTOID},       {"id", UUIDOID},
                                         {"invocation_id", UUIDOID}};
 
-constexpr std::string_view event_columns[] = {"id",      "event_type", "aggregate_type", "aggregate_id",
-                                              "payload", "metadata",   "created_at",     "version"};
-constexpr Filter event_filters[] = {
-    {"aggregate_id", UUIDOID}, {"aggregate_type", TEXTOID}, {"event_type", TEXTOID}, {"id", UUIDOID}};
+constexpr std::string_view event_columns[] = {"id",           "event_type", "aggregate_type",
+                                              "aggregate_id", "payload",    "metadata",
+                                              "created_at",   "version"};
+constexpr Filter event_filters[] = {{"aggregate_id", UUIDOID},
+                                    {"aggregate_type", TEXTOID},
+                                    {"event_type", TEXTOID},
+                                    {"id", UUIDOID}};
 
 }  // namespace
 

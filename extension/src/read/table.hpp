@@ -1,5 +1,5 @@
-// The tables that are read, as data: everything that lists and items of one table do differently from
-// those of another.
+// The tables that are read, as data: everything that lists and items of one table do differently
+// from those of another.
 #pragma once
 
 #include "read/server.hpp"

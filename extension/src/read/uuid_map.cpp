@@ -36,7 +36,9 @@ std::uint32_t UuidMap::slot_of(const pg_uuid_t& key) const {
     return slot;
 }
 
-std::int32_t UuidMap::find(const pg_uuid_t& key) const { return slots[slot_of(key)]; }
+std::int32_t UuidMap::find(const pg_uuid_t& key) const {
+    return slots[slot_of(key)];
+}
 
 std::int32_t UuidMap::add(const pg_uuid_t& key) {
     std::uint32_t slot = slot_of(key);
@@ -64,10 +66,12 @@ void UuidMap::grow() {
 
 Datum UuidMap::array() const {
     // Elements of an array without nulls stand one after the other, and uuids need no padding.
-    const std::size_t size = ARR_OVERHEAD_NONULLS(1) + UUID_LEN * static_cast<std::size_t>(keys.count);
+    const std::size_t size =
+        ARR_OVERHEAD_NONULLS(1) + UUID_LEN * static_cast<std::size_t>(keys.count);
     if (!AllocSizeIsValid(size)) {
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the page has too many rows"),
-                        errhint("Ask for fewer rows with row_limit.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the page has too many rows"),
+                 errhint("Ask for fewer rows with row_limit.")));
     }
     auto* array = static_cast<ArrayType*>(palloc0(size));
     SET_VARSIZE(array, size);

@@ -1,4 +1,5 @@
-// Numbers the distinct uuids of a page in the order they come: open addressing on a table of indexes.
+// Numbers the distinct uuids of a page in the order they come: open addressing on a table of
+// indexes.
 #pragma once
 
 #include "read/list.hpp"

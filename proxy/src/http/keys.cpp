@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstring>
 #include <random>
+#include <stdexcept>
 
 #include <openssl/evp.h>
 #include <spdlog/spdlog.h>
@@ -46,10 +47,12 @@ std::uint64_t random_seed() {
 }  // namespace
 
 Digest digest_of(std::string_view text) {
+    // Fetched once: OpenSSL 3 would look the algorithm up for every key.
+    static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
     Digest digest{};
     unsigned length = 0;
-    if (EVP_Digest(text.data(), text.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1) {
-        throw std::bad_alloc();
+    if (EVP_Digest(text.data(), text.size(), digest.data(), &length, sha256, nullptr) != 1) {
+        throw std::runtime_error("SHA-256 failed");
     }
     return digest;
 }
@@ -126,7 +129,9 @@ Keys::Keys(net::io_context& context, postgres::Pool& pool)
       pool_(pool),
       known_(Hash{random_seed()}),
       unknown_(Hash{random_seed()}),
-      lookups_(16, Hash{random_seed()}) {}
+      lookups_(16, Hash{random_seed()}) {
+    digest_of("");  // OpenSSL initialises itself here, before there are threads
+}
 
 Task<Keys::Answer> Keys::identify(const Exchange& exchange) {
     const std::string_view key = key_of(exchange);

@@ -229,7 +229,7 @@ Task<Result<postgres::Rows, Problem>> RequestHandler::query(
         }
         const TimePoint begun = Clock::now();
         auto rows = co_await lease.value()->query(call.sql().c_str(), values, deadline);
-        const auto outcome = rows                               ? timing::Outcome::ok
+        const auto outcome = rows                               ? timing::Outcome::success
                              : rows.error().sqlstate == "57014" ? timing::Outcome::timeout
                                                                 : timing::Outcome::error;
         shared_->query_times.record(thread_, passage.match->route, outcome, Clock::now() - begun);

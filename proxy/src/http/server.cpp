@@ -86,7 +86,7 @@ void Server::begin(Session& session) {
     sessions_.insert(&session);
     counters_.connections.add(1);
     if (stopping_) {
-        session.stop(Clock::now());
+        session.stop();
     }
     if (!sweeping_) {
         sweeping_ = true;
@@ -135,9 +135,8 @@ void Server::stop() {
     }
     acceptor_.close(ec);
     accept_pause_.cancel();
-    const TimePoint now = Clock::now();
     for (Session* session : sessions_) {
-        session->stop(now);
+        session->stop();
     }
 }
 

@@ -116,16 +116,19 @@ void Session::sweep(TimePoint now) {
     }
 }
 
-void Session::stop(TimePoint now) {
-    if (state_ != State::idle) {
-        return;  // serve_one() ends the connection after its answer
-    }
-    error_code ec;
-    if (served_ > 0 && socket_.available(ec) == 0) {
+// serve_one() ends a connection with something in hand after its answer.
+void Session::stop() {
+    if (state_ == State::idle && !may_stay()) {
         close();
-    } else {
-        limit_ = std::min(limit_, now + last_request_time);
     }
+}
+
+// Whether an idle connection of a stopping server may have a request on its way to us; it has a
+// moment to arrive.
+bool Session::may_stay() {
+    error_code ec;
+    limit_ = std::min(limit_, Clock::now() + last_request_time);
+    return served_ == 0 || socket_.available(ec) > 0;
 }
 
 void Session::close() {
@@ -207,8 +210,10 @@ Task<bool> Session::read_head() {
         if (buffer_.capacity() > kept_buffer) {
             buffer_.shrink_to_fit();
         }
-        TimePoint limit = Clock::now() + server_->config_.idle_timeout;
-        set(State::idle, server_->stopping_ ? std::min(limit_, limit) : limit);
+        set(State::idle, Clock::now() + server_->config_.idle_timeout);
+        if (server_->stopping_ && !may_stay()) {
+            co_return false;
+        }
         const std::size_t size =
             co_await socket_.async_read_some(buffer_.prepare(first_read), capture(ec));
         if (ec) {

@@ -14,17 +14,16 @@ constexpr std::chrono::seconds statement_deadline{10};
 
 // The fence, $1 being the snapshot of the previous tick: what is visible in `to` and was not then.
 // Rows of transactions that were running then ("late") are found by their ids, all others by range.
-#define FENCE(to)                                                                        \
-    "select o.* from muster.outbox o"                                                    \
-    " where o.xid >= pg_snapshot_xmax($1::pg_snapshot) and o.xid < pg_snapshot_xmax(" to \
-    ")"                                                                                  \
-    " and pg_visible_in_snapshot(o.xid, " to                                             \
-    ")"                                                                                  \
-    " union all"                                                                         \
-    " select o.* from (select x from pg_snapshot_xip($1::pg_snapshot) x"                 \
-    " where pg_visible_in_snapshot(x, " to                                               \
-    ")) late"                                                                            \
+// clang-format off
+#define FENCE(to)                                                                            \
+    "select o.* from muster.outbox o"                                                        \
+    " where o.xid >= pg_snapshot_xmax($1::pg_snapshot) and o.xid < pg_snapshot_xmax(" to ")" \
+    " and pg_visible_in_snapshot(o.xid, " to ")"                                             \
+    " union all"                                                                             \
+    " select o.* from (select x from pg_snapshot_xip($1::pg_snapshot) x"                     \
+    " where pg_visible_in_snapshot(x, " to ")) late"                                         \
     " join muster.outbox o on o.xid = late.x"
+// clang-format on
 
 // The planner's choices are fixed: after one huge transaction and ANALYZE it would read the whole
 // outbox for the late branch.

@@ -8,7 +8,7 @@ QueryTimes::QueryTimes(metrics::Registry& registry, const std::vector<std::strin
     for (unsigned i = 0; i < threads; ++i) {
         tables_.push_back(std::make_shared<Table>(names.size()));
     }
-    constexpr std::array statuses{"ok", "error", "timeout"};
+    constexpr std::array statuses{"success", "error", "timeout"};
     for (std::size_t query = 0; query < names.size(); ++query) {
         for (std::size_t status = 0; status < statuses.size(); ++status) {
             registry.histogram("database_query_duration_seconds",

@@ -13,7 +13,7 @@
 namespace muster::timing {
 
 // How a query ended, as far as its duration is concerned.
-enum class Outcome { ok, error, timeout };
+enum class Outcome { success, error, timeout };
 
 class QueryTimes {
   public:

@@ -7,8 +7,10 @@ namespace muster::test {
 namespace {
 
 PgConnection attempt(const std::string& conninfo) {
-    // Later keywords win, so the caller's own connect_timeout does.
-    return PgConnection(PQconnectdb(("connect_timeout=30 " + conninfo).c_str()));
+    // Keywords or an URI; what it says itself comes later and wins.
+    const char* names[] = {"connect_timeout", "dbname", nullptr};
+    const char* values[] = {"30", conninfo.c_str(), nullptr};
+    return PgConnection(PQconnectdbParams(names, values, 1));
 }
 
 }  // namespace

@@ -49,9 +49,16 @@ Stack::Stack()
 }
 
 void Stack::start() {
+    start_with(MUSTER_PROXY_PROGRAM);
+}
+
+void Stack::start_servers_only() {
+    start_with("none");
+}
+
+void Stack::start_with(const std::string& proxy) {
     std::vector<std::string> command{"env", "MUSTER_STACK_DIR=" + directory().string(),
-                                     std::string("MUSTER_PROXY=") + MUSTER_PROXY_PROGRAM,
-                                     "MUSTER_DEMO=0"};
+                                     "MUSTER_PROXY=" + proxy, "MUSTER_DEMO=0"};
     for (const auto& [service, port] : ports_) {
         std::string name = service;
         for (char& c : name)

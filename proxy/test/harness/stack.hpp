@@ -29,6 +29,8 @@ class Stack {
     void stop(const std::string& server) const;
     // Starts what is down.
     void start();
+    // The same without the proxy.
+    void start_servers_only();
     // The command line that the proxy runs with.
     std::vector<std::string> proxy_command() const;
 
@@ -48,6 +50,7 @@ class Stack {
     std::string run(const std::vector<std::string>& arguments) const;
 
   private:
+    void start_with(const std::string& proxy);
     int pid(const std::string& server) const;
 
     std::map<std::string, unsigned short> ports_;

@@ -6,6 +6,7 @@
 
 #include "http/binding.hpp"
 #include "http/json.hpp"
+#include "http/keys.hpp"
 #include "http/problem.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
@@ -269,6 +270,13 @@ BOOST_AUTO_TEST_CASE(json_strings_are_escaped_and_always_utf8) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_CASE(keys_are_known_by_their_sha256) {
+    const Digest digest = digest_of("abc");  // FIPS 180-2, appendix B.1
+    BOOST_TEST(digest[0] == 0xba);
+    BOOST_TEST(digest[1] == 0x78);
+    BOOST_TEST(digest[31] == 0xad);
+}
 
 BOOST_AUTO_TEST_CASE(columns_of_a_result_are_judged) {
     constexpr Oid text = 25;

@@ -349,6 +349,18 @@ BOOST_AUTO_TEST_CASE(stopping_lets_requests_in_hand_end) {
     BOOST_TEST(echo.join());
 }
 
+// A connection that the stop finds between an answer and the next wait must end too.
+BOOST_AUTO_TEST_CASE(stopping_right_after_an_answer) {
+    for (int i = 0; i < 200; ++i) {
+        Echo echo(usual());
+        HttpClient client(echo.port());
+        client.send("GET / HTTP/1.1\r\n" + host + "\r\n");
+        BOOST_TEST(client.read().status == 200);
+        echo.stop();
+        BOOST_REQUIRE(echo.join());
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_taken_port_is_an_error_that_names_it) {
     const Echo echo(usual());
     const auto error = taken({net::ip::make_address_v4("127.0.0.1"), echo.port()});

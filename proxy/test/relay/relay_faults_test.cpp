@@ -100,6 +100,36 @@ BOOST_FIXTURE_TEST_CASE(destroyed_in_the_middle_ten_times_it_loses_and_repeats_n
     check_channel(channel, all);
 }
 
+// Chunks are all or nothing, ticks are not: what is left of one is published by the next relay.
+BOOST_FIXTURE_TEST_CASE(a_tick_cut_off_in_the_middle_is_resumed_behind_its_last_entry, Fixture) {
+    test::Subscriber channel(redis, relay.channel);
+    Session session(database);
+    session.run(
+        "INSERT INTO muster.outbox (event_type, aggregate_type, aggregate_id, tags, payload, "
+        "metadata)"
+        " SELECT 'thing.changed', 'thing', 'a' || g % 10, '{things}',"
+        " json_build_object('key', g::text), '{}' FROM generate_series(1, 20000) g");
+    int cut = 0;
+    for (int i = 0; i < 5; ++i) {
+        RelayThread thread(relay, redis);
+        const std::size_t before = test::stream_length(redis, relay.stream);
+        test::wait_until("the relay to publish", [&] {
+            const std::size_t length = test::stream_length(redis, relay.stream);
+            return length > before + 300 || length > 20000;
+        });
+        if (i % 2 == 0)  // cuts the connection to Redis only, and the relay resumes by itself
+            server.cli({"CLIENT", "KILL", "TYPE", "normal"});
+        const std::size_t length = test::stream_length(redis, relay.stream);
+        cut += length > 1 && length < 20001 ? 1 : 0;
+    }
+    BOOST_TEST(cut > 0);
+    RelayThread thread(relay, redis);
+    const auto all = test::check_stream(database, relay, redis);
+    BOOST_TEST(all.size() == 20001u);
+    BOOST_TEST(session.value("SELECT count(*) FROM muster.tick") == "2");
+    check_channel(channel, all);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_flushed_redis_is_filled_again_without_telling_anybody_twice, Fixture) {
     test::Subscriber channel(redis, relay.channel);
     RelayThread thread(relay, redis);
@@ -350,7 +380,7 @@ BOOST_AUTO_TEST_CASE(a_promoted_standby_begins_a_generation) {
     relay.conninfo = "host=" + primary.directory().string() + "," + standby.directory().string() +
                      " port=" + std::to_string(primary.port()) + "," +
                      std::to_string(standby.port()) +
-                     " user=postgres dbname=postgres target_session_attrs=read-write";
+                     " user=relay_login dbname=postgres target_session_attrs=read-write";
     RelayThread thread(relay, redis);
     session_on(primary, "both");
     BOOST_TEST(test::appears(relay, redis, "both"));

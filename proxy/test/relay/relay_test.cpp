@@ -214,8 +214,8 @@ BOOST_FIXTURE_TEST_CASE(only_one_relay_leads, Fixture) {
 
 BOOST_FIXTURE_TEST_CASE(a_relay_waits_for_its_tables, Fixture) {
     test::postgres().psql("CREATE DATABASE bare_" + database);
-    relay.conninfo = test::postgres().socket_conninfo("bare_" + database);
-    RelayThread thread(relay, redis);
+    relay.conninfo = test::relay_config("bare_" + database).conninfo;
+    RelayThread thread(relay, redis);  // its role exists since the fixture's database was made
     test::wait_until("errors", [&] { return thread.stats().errors > 1u; });
     BOOST_TEST(test::stream_entries(redis, relay.stream).empty());
     test::load_state("bare_" + database);

@@ -35,6 +35,13 @@ std::string state_sql() {
     for (std::string line; std::getline(file, line);)
         if (line.find("pg_extension_config_dump") == std::string::npos)
             sql += line + "\n";
+    // The rights of role muster_relay, as the extension grants them.
+    sql +=
+        "DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'relay_login') THEN"
+        " CREATE ROLE relay_login LOGIN; END IF; END$$;"
+        "GRANT USAGE ON SCHEMA muster TO relay_login;"
+        "GRANT SELECT ON muster.outbox TO relay_login;"
+        "GRANT SELECT, INSERT ON muster.tick, muster.generation TO relay_login;";
     return sql;
 }
 
@@ -44,7 +51,7 @@ void load_state(const std::string& database) {
 
 config::Relay relay_config(const std::string& database) {
     config::Relay relay;
-    relay.conninfo = postgres().socket_conninfo(database);
+    relay.conninfo = postgres().socket_conninfo(database) + " user=relay_login";
     relay.stream_length = 10'000'000;
     return relay;
 }

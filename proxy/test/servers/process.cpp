@@ -109,6 +109,9 @@ Process::Process(const std::vector<std::string>& arguments, const std::filesyste
     ::dup2(output, 2);
     if (user != nullptr && (::setgid(gid) != 0 || ::setuid(uid) != 0))
         ::_exit(126);
+    // The directory of the tests may be closed to the new user, which some programs complain about.
+    if (user != nullptr && ::chdir("/") != 0)
+        ::_exit(126);
     // After the change of user, which clears it; and our parent may be gone already.
     ::prctl(PR_SET_PDEATHSIG, end_signal);
     if (::getppid() != parent)
@@ -153,12 +156,12 @@ void run_program(const std::vector<std::string>& arguments, const std::filesyste
 }
 
 void wait_until(const std::string& what, const std::function<bool()>& condition) {
-    for (int i = 0; i < 3000; ++i) {
-        if (condition())
-            return;
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > give_up)
+            throw std::runtime_error("waited 30 s in vain for " + what);
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
-    throw std::runtime_error("waited 30 s in vain for " + what);
 }
 
 unsigned short free_port() {
