@@ -127,6 +127,25 @@ DROP TRIGGER echo ON events;
 SELECT * FROM numbers;
 SELECT wrong();
 
+-- A statement that fails when some of its rows are counted, inside a subtransaction and outside.
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.event_type = 'refused' THEN RAISE 'refused'; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER z_refuse AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse();
+INSERT INTO events (event_type, aggregate_type, aggregate_id) VALUES ('x', 'y', uid(1)), ('refused', 'y', uid(1));
+BEGIN;
+SAVEPOINT a;
+INSERT INTO events (event_type, aggregate_type, aggregate_id) VALUES ('x', 'y', uid(1)), ('refused', 'y', uid(1));
+ROLLBACK TO a;
+SELECT * FROM numbers;
+INSERT INTO events (event_type, aggregate_type, aggregate_id) SELECT 'x', 'y', uid(4) FROM generate_series(1, 20);
+SELECT count(*) AS rows, sum(n) FROM muster.event_counts WHERE aggregate_id = uid(4);
+COMMIT;
+SELECT wrong();
+DROP TRIGGER z_refuse ON events;
+
 -- Who may read what. Under row security the caller's rows are counted.
 CREATE ROLE regress_muster_counter;
 GRANT USAGE ON SCHEMA muster TO regress_muster_counter;
@@ -251,5 +270,5 @@ SELECT * FROM numbers;
 DROP VIEW numbers;
 DROP EXTENSION muster CASCADE;
 DROP TABLE agents, goals, tools, agent_tools, tool_executions, events;
-DROP FUNCTION look(), told(), echo(), wrong(), uid(int);
+DROP FUNCTION look(), told(), echo(), refuse(), wrong(), uid(int);
 DROP DOMAIN aggregate;
