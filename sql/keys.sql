@@ -80,7 +80,8 @@ SELECT muster.revoke_api_key('many');
 UPDATE muster.api_keys SET name = 'renamed' WHERE name = 'many';
 DELETE FROM muster.api_keys;
 UPDATE muster.data_schema SET schema_name = schema_name;
-INSERT INTO muster.generation VALUES (1, 1, '1', 1);
+INSERT INTO muster.generation (number, system_identifier, timeline, database, first_tick, reason)
+    VALUES (1, 1, '1', 1, 1, 'test');
 UPDATE muster.generation SET number = 2;
 DELETE FROM muster.generation;
 INSERT INTO agents (did, name) VALUES ('d', 'n');
@@ -95,7 +96,8 @@ SELECT (SELECT count(*) FROM muster.tick) AS ticks, (SELECT count(*) FROM muster
 SET session_replication_role = replica;
 INSERT INTO muster.tick OVERRIDING SYSTEM VALUE SELECT * FROM muster.tick;
 INSERT INTO muster.outbox OVERRIDING SYSTEM VALUE SELECT * FROM muster.outbox;
-INSERT INTO muster.generation VALUES (1, 1, '1', 1);
+INSERT INTO muster.generation (number, system_identifier, timeline, database, first_tick, reason)
+    VALUES (1, 1, '1', 1, 1, 'test');
 INSERT INTO muster.data_schema VALUES (true, 'other');
 INSERT INTO agents (did, name) VALUES ('d', 'replicated');
 SELECT muster.create_api_key('replicated') IS NOT NULL AS keys_replicate;

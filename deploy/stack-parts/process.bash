@@ -2,13 +2,12 @@
 # Sourced by deploy/stack.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-started=() # what this call started, in order
 readonly stop_order=(proxy pgbouncer postgres redis)
 
 pid_of() { cat "$dir/run/$1.pid" 2>/dev/null || true; }
 
 # birth PID sets `born` to what tells this process from a later one with the same number; fails when there
-# is none. It starts no process, so that no signal to the caller's group can come between.
+# is none.
 birth() {
     local stat boot
     born=
@@ -55,20 +54,10 @@ enough_descriptors() {
     ulimit -Sn "$most" || true
 }
 
-# hold_signals keeps an interruption waiting, let_signals heeds it and those that follow.
-held=
-hold_signals() {
-    trap 'held=130' INT
-    trap 'held=143' TERM HUP
-}
-let_signals() {
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
-    [ -z "$held" ] || exit "$held"
-}
-
 # spawn NAME COMMAND... starts a server in a session of its own, so that no Ctrl-C or hang-up meant for
-# the caller reaches it, and without the caller's descriptors (make's jobserver, the lock).
+# the caller reaches it, and without the caller's descriptors (make's jobserver, the lock). The process
+# notes its own number before it becomes the server and while it still holds the lock: whoever has the
+# lock next knows of every server, wherever start was interrupted.
 spawn() {
     local name=$1 log=$dir/log/$1.log pid
     shift
@@ -77,12 +66,12 @@ spawn() {
     log_start[$name]=$(stat -c %s "$log")
     made_of "$name" | put "run/$name.made-of"
     rm -f "$dir/run/$name.pid" "$dir/run/$name.birth"
-    # From here to the note of its pid nothing may interrupt, or there would be a server that nobody knows.
-    hold_signals
     (
         umask 077
         enough_descriptors
-        trap - INT TERM HUP EXIT
+        birth "$BASHPID"
+        printf '%s\n' "$born" >"$dir/run/$name.birth"
+        printf '%s\n' "$BASHPID" >"$dir/run/$name.pid"
         local fd
         for fd in /proc/self/fd/*; do
             fd=${fd##*/}
@@ -96,12 +85,8 @@ spawn() {
             setpriv --reuid="$owner" --regid="$(id -g "$owner")" --init-groups "$@"
     ) </dev/null >>"$log" 2>&1 &
     pid=$!
-    disown "$pid"
-    birth "$pid" || true
-    printf '%s\n' "$born" >"$dir/run/$name.birth"
-    printf '%s\n' "$pid" >"$dir/run/$name.pid"
-    started+=("$name")
-    let_signals
+    while [ ! -s "$dir/run/$name.pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+    disown "$pid" 2>/dev/null || true
     [ "$(id -un)" = "$owner" ] || chown "$owner:$(id -g "$owner")" "$dir/run/$name."{birth,pid}
 }
 
@@ -126,6 +111,10 @@ await() {
     done
 }
 
+forget_dead() {
+    is_running "$1" || rm -f "$dir/run/$1.pid" "$dir/run/$1.birth" "$dir/run/$1.made-of"
+}
+
 # stop_servers NAME... ends servers in the order that lets each finish its work, at most 30 seconds
 # each, then without ceremony: data survive that too, since both databases recover from their logs.
 stop_servers() {
@@ -139,9 +128,7 @@ stop_servers() {
             wait_gone "$name" && break
             printf 'stack: %s does not end; sending a stronger signal\n' "$name" >&2
         done
-        if ! is_running "$name"; then
-            rm -f "$dir/run/$name.pid" "$dir/run/$name.birth" "$dir/run/$name.made-of"
-        fi
+        forget_dead "$name"
     done
 }
 

@@ -320,6 +320,7 @@ BEGIN
         END IF;
     END LOOP;
     now_statements := now_statements || ARRAY(SELECT muster.data_publish_statements(schema))
+                                     || ARRAY(SELECT muster.data_count_statements(schema))
                                      || ARRAY(SELECT muster.data_grant_statements(schema));
 
     PERFORM muster.data_warn_of_naive_timestamps(schema);

@@ -10,6 +10,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
+#include "access/genam.h"
 #include "catalog/dependency.h"
 #include "executor/executor.h"
 #include "storage/proc.h"
@@ -48,6 +49,15 @@ inline void insert_index_entries(ResultRelInfo* target, TupleTableSlot* slot, ES
     ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false);
 #else
     ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL);
+#endif
+}
+
+// Starts reading a table by one of its indexes.
+inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot snapshot, int keys) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(table, index, snapshot, nullptr, keys, 0);
+#else
+    return index_beginscan(table, index, snapshot, keys, 0);
 #endif
 }
 

@@ -1,5 +1,6 @@
 // The library's entry: the magic block and what happens once per backend.
 #include "compat.hpp"
+#include "count/count.hpp"
 #include "publish/publish.hpp"
 
 extern "C" {
@@ -10,5 +11,6 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
     muster::publish::init();
+    muster::count::init();
     muster::compat::reserve_settings("muster");
 }

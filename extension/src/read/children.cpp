@@ -1,6 +1,8 @@
 // Children of a page.
 #include "read/children.hpp"
 
+#include "read/event_count.hpp"
+
 #include <algorithm>
 
 namespace muster::read {
@@ -343,6 +345,9 @@ struct Fetch {
         receiver.keys = &keys();
         receiver.key_column = key_column;
         receiver.counts = set.counts = make_zeros<std::int64_t>(keys().keys.count + 1);
+        if (form == Form::EventCount && sum_event_counts(source, keys(), set.counts)) {
+            return;
+        }
         run_for(form, source, keys(), receiver.base);
     }
 
