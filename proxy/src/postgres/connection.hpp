@@ -1,8 +1,8 @@
 // One asynchronous PostgreSQL connection (libpq in non-blocking mode on an Asio descriptor).
 //
 // A Connection belongs to one io_context thread and runs one request at a time. Every wait has a
-// deadline. A connection whose request was cut off in the middle is no longer `usable()` and must be
-// dropped, never returned to a pool half-read.
+// deadline. A connection whose request was cut off in the middle is no longer `usable()` and must
+// be dropped, never returned to a pool half-read.
 #pragma once
 
 #include <memory>
@@ -20,8 +20,9 @@
 
 namespace muster::postgres {
 
-// What went wrong. `sqlstate` is the server's, or one of class 08 for a broken or refused connection,
-// or 57014 when the deadline passed. `message` is for logs: it may name objects and addresses.
+// What went wrong. `sqlstate` is the server's, or one of class 08 for a broken or refused
+// connection, or 57014 when the deadline passed. `message` is for logs: it may name objects and
+// addresses.
 struct Error {
     std::string sqlstate;
     std::string message;
@@ -44,9 +45,7 @@ class Rows {
     Oid type(int column) const { return PQftype(result_.get(), column); }
     // Index of the column of this name, or -1.
     int find(const char* column) const { return PQfnumber(result_.get(), column); }
-    bool is_null(int row, int column) const {
-        return PQgetisnull(result_.get(), row, column) != 0;
-    }
+    bool is_null(int row, int column) const { return PQgetisnull(result_.get(), row, column) != 0; }
     std::string_view get(int row, int column) const {
         return {PQgetvalue(result_.get(), row, column),
                 static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
@@ -83,8 +82,8 @@ struct Description {
 class RowSink {
   public:
     virtual ~RowSink() = default;
-    // Takes one row, in one-row Rows. Returns true to have flush() awaited before the next; meanwhile
-    // nothing is read, so memory stays bounded by what the sink holds.
+    // Takes one row, in one-row Rows. Returns true to have flush() awaited before the next;
+    // meanwhile nothing is read, so memory stays bounded by what the sink holds.
     virtual bool take(const Rows& row) = 0;
     virtual Task<> flush() = 0;
 };
@@ -101,8 +100,9 @@ class Connection {
     Connection& operator=(const Connection&) = delete;
 
     // Runs one statement in the extended protocol with text results and waits for ReadyForQuery, so
-    // that a write that is answered is committed. Past the deadline it asks the server to cancel and,
-    // if that brings no answer within 500 ms, gives the connection up; either way the error is 57014.
+    // that a write that is answered is committed. Past the deadline it asks the server to cancel
+    // and, if that brings no answer within 500 ms, gives the connection up; either way the error is
+    // 57014.
     Task<Outcome<Rows>> query(const char* sql, std::span<const Parameter> parameters,
                               TimePoint deadline);
 

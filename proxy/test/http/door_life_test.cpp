@@ -125,9 +125,8 @@ BOOST_AUTO_TEST_CASE(a_database_that_goes_and_comes_back) {
     BOOST_TEST(client.request("GET", "/health/live").status == 200);
     database().start();
     // Each thread finds out for itself, at its own next attempt.
-    test::wait_until("an answer again", [&] {
-        return client.request("GET", "/items/1", reader).status == 200;
-    });
+    test::wait_until("an answer again",
+                     [&] { return client.request("GET", "/items/1", reader).status == 200; });
 }
 
 BOOST_AUTO_TEST_CASE(a_process_that_starts_before_its_database) {

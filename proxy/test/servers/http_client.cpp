@@ -18,7 +18,8 @@ std::string HttpAnswer::header(const std::string& name) const {
     return found == headers.end() ? "" : found->second;
 }
 
-HttpClient::HttpClient(unsigned short port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+HttpClient::HttpClient(unsigned short port)
+    : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
