@@ -9,12 +9,13 @@ SET jit = off;
 
 CREATE TEMP TABLE contest (pos int PRIMARY KEY, name text, peer_name text, rounds int, muster text, peer text);
 
+-- Each side has one column `body`; %s is where pg_column_size() goes around it.
 -- The best SQL found: LATERAL subqueries with json_agg over indexed tables. (Set-based GROUP BY joins are
 -- slower: they build and hash every child row before the page is known.)
 INSERT INTO contest VALUES
 (1, 'page of 100, everything', 'LATERAL + json_agg', :rounds,
- $$SELECT body FROM muster.agents_json(row_limit => 100)$$,
- $$SELECT json_agg(row_to_json(p)) FROM (
+ $$SELECT %s(body) FROM muster.agents_json(row_limit => 100)$$,
+ $$SELECT %s(json_agg(row_to_json(p))) FROM (
      SELECT a.*, g.goals, t.tools, e.event_count
        FROM (SELECT * FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100) a,
             LATERAL (SELECT coalesce(json_agg(g ORDER BY g.created_at DESC NULLS LAST, g.id DESC), '[]') AS goals
@@ -24,11 +25,11 @@ INSERT INTO contest VALUES
             LATERAL (SELECT count(*) AS event_count FROM events e WHERE e.aggregate_id = a.id) e
       ORDER BY a.created_at DESC NULLS LAST, a.id DESC) p$$),
 (2, 'page of 100, agents only', 'json_agg', :rounds,
- $$SELECT body FROM muster.agents_json(row_limit => 100, include => '')$$,
- $$SELECT json_agg(row_to_json(a)) FROM (SELECT * FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100) a$$),
+ $$SELECT %s(body) FROM muster.agents_json(row_limit => 100, include => '')$$,
+ $$SELECT %s(json_agg(row_to_json(a))) FROM (SELECT * FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100) a$$),
 (3, 'single agent, everything', 'LATERAL + json_agg', 10 * :rounds,
- $$SELECT body FROM muster.agent_json('00000000-0000-0000-0000-000000000001')$$,
- $$SELECT row_to_json(p) FROM (
+ $$SELECT %s(body) FROM muster.agent_json('00000000-0000-0000-0000-000000000001')$$,
+ $$SELECT %s(row_to_json(p)) FROM (
      SELECT a.*, g.goals, t.tools, e.event_count
        FROM agents a,
             LATERAL (SELECT coalesce(json_agg(g ORDER BY g.created_at DESC NULLS LAST, g.id DESC), '[]') AS goals
@@ -48,7 +49,7 @@ DECLARE
     same bool;
 BEGIN
     FOR c IN SELECT * FROM contest ORDER BY pos LOOP
-        EXECUTE format('SELECT (%s)::jsonb = (%s)::jsonb', c.muster, c.peer) INTO same;
+        EXECUTE format('SELECT (%s)::jsonb = (%s)::jsonb', format(c.muster, ''), format(c.peer, '')) INTO same;
         IF same IS NOT TRUE THEN
             RAISE EXCEPTION 'the two sides of "%" give different documents', c.name;
         END IF;
@@ -64,7 +65,7 @@ DECLARE
     begun timestamptz := clock_timestamp();
     size int;
 BEGIN
-    EXECUTE 'SELECT pg_column_size((' || query || '))' INTO size;
+    EXECUTE format(query, 'pg_column_size') INTO size;
     RETURN extract(epoch FROM clock_timestamp() - begun) * 1000;
 END
 $$;
