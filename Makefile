@@ -6,6 +6,8 @@
 #   make test       run every test
 #   make stop       end what `make run` started, keeping its data
 #   make clean-stack  stop it and remove its data
+PG_CONFIG ?= pg_config
+
 EXTENSION = extension/muster
 MODULE_big = muster
 DATA_built = extension/muster--1.0.sql
@@ -17,13 +19,13 @@ OBJS = $(SOURCES:.cpp=.o)
 # that the C++ runtime would have to know of.
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-register -MMD -MP
-PG_CPPFLAGS = -I$(CURDIR)/extension/src
+# -isystem: our warnings are about our code, not about the server's headers and their macros.
+PG_CPPFLAGS = -I$(CURDIR)/extension/src -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
 EXTRA_CLEAN = extension/muster--1.0.sql $(OBJS:.o=.d)
 
-PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 override with_llvm := no
 ifneq ($(PGXS),)

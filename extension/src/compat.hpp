@@ -3,12 +3,6 @@
 
 #include "pg.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 #include "access/genam.h"
 #include "catalog/dependency.h"
@@ -28,11 +22,6 @@ namespace muster::compat {
 inline MemoryContext small_context(MemoryContext parent, const char* name) {
     return AllocSetContextCreateInternal(parent, name, ALLOCSET_SMALL_SIZES);
 }
-
-}  // namespace muster::compat
-#pragma GCC diagnostic pop
-
-namespace muster::compat {
 
 // Claims the prefix of our settings, so that a misspelt one is refused or at least warned of.
 inline void reserve_settings(const char* prefix) {

@@ -14,12 +14,6 @@
 
 #define PGDLLEXPORT __attribute__((visibility("default")))
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 #include "postgres.h"
 
@@ -32,4 +26,3 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 }
-#pragma GCC diagnostic pop

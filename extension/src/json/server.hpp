@@ -3,12 +3,6 @@
 
 #include "compat.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 #include "access/detoast.h"
 #include "access/transam.h"
@@ -30,4 +24,3 @@ extern "C" {
 #include "utils/typcache.h"
 #include "utils/uuid.h"
 }
-#pragma GCC diagnostic pop

@@ -3,12 +3,6 @@
 
 #include "compat.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 #include "access/detoast.h"
 #include "access/genam.h"
@@ -32,4 +26,3 @@ extern "C" {
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 }
-#pragma GCC diagnostic pop

@@ -4,13 +4,10 @@
 #include "count/count.hpp"
 #include "count/counts.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
 extern "C" {
 #include "utils/acl.h"
 #include "utils/rls.h"
 }
-#pragma GCC diagnostic pop
 
 namespace muster::read {
 namespace {

@@ -3,12 +3,6 @@
 
 #include "json/server.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
 extern "C" {
 #include "access/table.h"
 #include "access/tableam.h"
@@ -25,4 +19,3 @@ extern "C" {
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 }
-#pragma GCC diagnostic pop

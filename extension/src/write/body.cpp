@@ -3,11 +3,6 @@
 
 #include "write/time.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -17,7 +12,6 @@ extern "C" {
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 }
-#pragma GCC diagnostic pop
 
 namespace muster::write {
 namespace {

@@ -2,16 +2,10 @@
 // statement of a kept plan, and answers with the item as the matching reading function shows it.
 #include "write/statement.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "lib/stringinfo.h"
 #include "utils/uuid.h"
 }
-#pragma GCC diagnostic pop
 
 namespace muster::write {
 namespace {

@@ -1,17 +1,11 @@
 // A parser of its own, because timestamptz's takes "tomorrow" and names no member when it fails.
 #include "write/time.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "datatype/timestamp.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 }
-#pragma GCC diagnostic pop
 
 namespace muster::write {
 namespace {
