@@ -4,6 +4,7 @@
 #   make install    install it into the PostgreSQL of PG_CONFIG
 #   make run        build everything and start a private stack under .stack/
 #   make test       run every test
+#   make bench      measure, as ratios against named peers
 #   make stop       end what `make run` started, keeping its data
 #   make clean-stack  stop it and remove its data
 PG_CONFIG ?= pg_config
@@ -53,6 +54,9 @@ run:
 test:
 	@test/run
 
+bench:
+	@bench/run
+
 stop:
 	@deploy/stack stop
 
@@ -62,5 +66,5 @@ clean-stack:
 format-check:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
 
-.PHONY: run test stop clean-stack format-check
+.PHONY: run test bench stop clean-stack format-check
 .DEFAULT_GOAL := all

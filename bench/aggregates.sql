@@ -7,7 +7,8 @@ SET search_path = public;
 SET TimeZone = 'UTC';
 SET jit = off;
 
-CREATE TEMP TABLE contest (pos int PRIMARY KEY, name text, peer_name text, rounds int, muster text, peer text);
+CREATE TEMP TABLE contest (pos int PRIMARY KEY, name text, peer_name text, rounds int, muster text, peer text,
+                            checked bool DEFAULT true);
 
 -- Each side has one column `body`; %s is where pg_column_size() goes around it.
 -- The best SQL found: LATERAL subqueries with json_agg over indexed tables. (Set-based GROUP BY joins are
@@ -38,6 +39,21 @@ INSERT INTO contest VALUES
                        FROM agent_tools l JOIN tools t ON t.id = l.tool_id WHERE l.agent_id = a.id) t,
             LATERAL (SELECT count(*) AS event_count FROM events e WHERE e.aggregate_id = a.id) e
       WHERE a.id = '00000000-0000-0000-0000-000000000001') p$$);
+
+-- The assessment's Option A, a JOIN of everything, kept to the same page: over all agents, as it stands
+-- there, it makes 50 million rows. What it says of an agent is the same, but children come in no order.
+INSERT INTO contest
+SELECT 4, name, 'JOIN (Option A)', 3, muster,
+       $$SELECT %s(json_agg(row_to_json(p))) FROM (
+     SELECT a.id, a.created_at, json_agg(DISTINCT g.*) AS goals, json_agg(DISTINCT t.*) AS tools,
+            count(DISTINCT e.id) AS event_count
+       FROM (SELECT * FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100) a
+       LEFT JOIN goals g ON g.agent_id = a.id
+       LEFT JOIN agent_tools l ON l.agent_id = a.id
+       LEFT JOIN tools t ON t.id = l.tool_id
+       LEFT JOIN events e ON e.aggregate_id = a.id
+      GROUP BY a.id, a.created_at) p$$, false
+  FROM contest WHERE pos = 1;
 -- The single agent is an ordinary one of the middle.
 UPDATE contest SET muster = replace(muster, '00000000-0000-0000-0000-000000000001', a.id::text),
                    peer = replace(peer, '00000000-0000-0000-0000-000000000001', a.id::text)
@@ -48,7 +64,7 @@ DECLARE
     c contest;
     same bool;
 BEGIN
-    FOR c IN SELECT * FROM contest ORDER BY pos LOOP
+    FOR c IN SELECT * FROM contest WHERE checked ORDER BY pos LOOP
         EXECUTE format('SELECT (%s)::jsonb = (%s)::jsonb', format(c.muster, ''), format(c.peer, '')) INTO same;
         IF same IS NOT TRUE THEN
             RAISE EXCEPTION 'the two sides of "%" give different documents', c.name;
@@ -75,7 +91,7 @@ DECLARE
     c contest;
 BEGIN
     FOR c IN SELECT * FROM contest ORDER BY pos LOOP
-        FOR i IN 1 .. 5 LOOP  -- warm both sides up
+        FOR i IN 1 .. least(c.rounds, 5) LOOP  -- warm both sides up
             PERFORM pg_temp.time_of(c.muster), pg_temp.time_of(c.peer);
         END LOOP;
         FOR i IN 1 .. c.rounds LOOP
