@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(psql_the_program) {
 }
 
 BOOST_AUTO_TEST_CASE(pgbench_simple_and_extended) {
-    run({"pgbench", "-q", "-i", "-d", "-h", postgres().socket_directory(), "-p",
+    run({"pgbench", "-q", "-i", "-h", postgres().socket_directory(), "-p",
          std::to_string(postgres().port()), "-U", "postgres", "postgres"});
     postgres().psql("grant all on all tables in schema public to locked");
     ::setenv("PGPASSWORD", "secret", 1);
