@@ -24,9 +24,16 @@ SELECT 202, (repeat('[', 3000) || repeat(']', 3000))::jsonb
 UNION ALL
 SELECT 203, (repeat('{"a":', 1000) || '1' || repeat('}', 1000))::jsonb
 UNION ALL
-SELECT 204, to_jsonb(repeat('x"', 100000));
+SELECT 204, to_jsonb(repeat('x"', 100000))
+UNION ALL
+SELECT 205, ('[{"a": ' || repeat('[', 3000) || repeat(']', 3000) || ', "b": 1.50}, "c"]')::jsonb;
 SELECT count(*), count(*) FILTER (WHERE muster.project(doc, NULL)::text IS DISTINCT FROM doc::text) AS different
   FROM documents;
+-- A document that nests deeper than the stack is read all the same, as jsonb_out() reads it.
+SET max_stack_depth = '100kB';
+SELECT count(*), count(*) FILTER (WHERE muster.project(doc, NULL)::text IS DISTINCT FROM doc::text) AS different
+  FROM documents WHERE n > 201;
+RESET max_stack_depth;
 -- Numbers of every size and scale, and as a number's bytes fall in a document.
 SELECT setseed(0.25);
 SELECT count(*), count(*) FILTER (WHERE muster.project(to_jsonb(v), '')::text IS DISTINCT FROM v::text

@@ -121,8 +121,25 @@ void put_object(Arena& out, const Container& object) {
     }
 }
 
+// Appends a container without recursion. The server's text of it takes memory of its own, so that
+// is only for what nests deeper than the stack: other writers take such values, and one row must
+// not make a whole page unreadable.
+void put_deep(Arena& out, const char* bytes) {
+    // Its bytes are aligned unless the whole value is short, which then cannot nest deep by itself.
+    if (reinterpret_cast<std::uintptr_t>(bytes) % alignof(JsonbContainer) != 0) {
+        check_stack_depth();
+    }
+    char* text = JsonbToCString(
+        nullptr, const_cast<JsonbContainer*>(reinterpret_cast<const JsonbContainer*>(bytes)), 0);
+    out.put(std::string_view(text));
+    pfree(text);
+}
+
 void put_container(Arena& out, const char* bytes) {
-    check_stack_depth();
+    if (stack_is_too_deep()) {
+        put_deep(out, bytes);
+        return;
+    }
     const Container container(bytes);
     if (container.is_object()) {
         out.put('{');
