@@ -121,8 +121,9 @@ Task<Health::State> Health::probe() {
 Task<bool> Health::probe_database(TimePoint deadline) {
     auto lease = co_await pool_.acquire(deadline);
     if (!lease) {
-        spdlog::debug("not ready: {}", lease.error().message);
-        co_return false;
+        spdlog::debug("no connection to ask the database with: {}", lease.error().message);
+        // All connections in use is no outage: those who use them have deadlines of their own.
+        co_return lease.error().sqlstate == "53300" && pool_.reached();
     }
     const auto rows = co_await lease.value()->query("select 1", {}, deadline);
     if (!rows) {

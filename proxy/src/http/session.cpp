@@ -20,9 +20,9 @@ namespace beast_http = boost::beast::http;
 using namespace std::chrono_literals;
 
 constexpr std::size_t first_read = 4096;
-constexpr std::size_t kept_buffer = 16 * 1024;      // of an idle connection
-constexpr std::size_t discardable = 64 * 1024;      // of an unwanted body, to keep the connection
-constexpr std::size_t most_lingering = 256 * 1024;  // read and forgotten before closing
+constexpr std::size_t kept_buffer = 16 * 1024;  // of an idle connection
+constexpr std::size_t discardable = 64 * 1024;  // of an unwanted body, to keep the connection
+constexpr std::size_t most_lingering = 64 * 1024 * 1024;  // read and forgotten before closing
 constexpr auto linger_time = 1s;
 constexpr auto last_request_time = 1s;  // when stopping, for a request on its way to us
 

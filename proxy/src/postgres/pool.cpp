@@ -120,9 +120,15 @@ Task<Outcome<Pool::Lease>> Pool::wait(TimePoint deadline) {
 // Opens a connection in a place that lent_ counts already.
 Task<Outcome<Pool::Lease>> Pool::connect(TimePoint deadline) {
     Attempt attempt(*this);
-    const TimePoint limit = std::min(deadline, Clock::now() + options_.connect_timeout);
-    auto connection = co_await Connection::connect(context_, options_.conninfo, limit);
+    const TimePoint patience = Clock::now() + options_.connect_timeout;
+    auto connection =
+        co_await Connection::connect(context_, options_.conninfo, std::min(deadline, patience));
     if (!connection) {
+        // An attempt that the request's own deadline cut short says nothing about the database.
+        const TimePoint now = Clock::now();
+        if (now >= deadline && now < patience) {
+            co_return std::move(connection).error();
+        }
         failed(connection.error());
         co_return std::move(connection).error();
     }

@@ -64,6 +64,9 @@ class Pool {
     // Closes connections as soon as nobody needs them: at once, or when they come back.
     void close();
 
+    // Whether the last attempt to connect, if there was one, reached the database.
+    bool reached() const { return !last_error_; }
+
     std::size_t open() const { return idle_.size() + lent_; }
     std::size_t idle() const { return idle_.size(); }
     std::size_t waiting() const { return waiters_.size(); }

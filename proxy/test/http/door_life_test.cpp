@@ -1,4 +1,7 @@
 // The HTTP door as a process: its own endpoints, metrics, checks at start, outages of its database.
+#include <memory>
+#include <vector>
+
 #include "http/door_fixture.hpp"
 
 using namespace muster;
@@ -105,6 +108,32 @@ BOOST_AUTO_TEST_CASE(routes_that_do_not_fit_are_found_at_start) {
     BOOST_TEST(open.body.find("missing") == std::string::npos);
     BOOST_TEST(HttpClient(proxy.port).request("GET", "/missing", reader).status == 500);
     BOOST_TEST(HttpClient(proxy.port).request("GET", "/items/1", reader).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_in_use_is_no_outage) {
+    std::string text = routes;
+    const std::string threads = "threads = 2";
+    BOOST_REQUIRE(text.find(threads) != std::string::npos);
+    text.replace(text.find(threads), threads.size(), "threads = 1");
+    const Proxy proxy(text);
+    proxy.wait_until_ready();
+    HttpClient client(proxy.port);
+    BOOST_TEST(client.request("GET", "/items/1", reader).status == 200);  // the key is known now
+    // More requests than connections, all of which take longer than they may.
+    std::vector<std::unique_ptr<HttpClient>> sleepers;
+    for (int i = 0; i < 8; ++i) {
+        sleepers.push_back(std::make_unique<HttpClient>(proxy.port));
+        sleepers.back()->send("GET /sleep HTTP/1.1\r\nHost: x\r\n" + std::string(reader) + "\r\n");
+    }
+    const HttpAnswer busy = HttpClient(proxy.port).request("GET", "/health/ready");
+    BOOST_TEST(busy.status == 200);
+    BOOST_TEST(busy.body.find(R"("database":"up")") != std::string::npos);
+    for (const auto& sleeper : sleepers) {
+        const int status = sleeper->read().status;
+        BOOST_TEST((status == 504 || status == 503), status);
+    }
+    test::wait_until("an answer again",
+                     [&] { return client.request("GET", "/items/1", reader).status == 200; });
 }
 
 BOOST_AUTO_TEST_CASE(a_database_that_goes_and_comes_back) {

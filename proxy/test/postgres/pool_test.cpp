@@ -230,6 +230,17 @@ BOOST_AUTO_TEST_CASE(an_outage_costs_few_attempts_and_ends_by_itself) {
     });
 }
 
+BOOST_AUTO_TEST_CASE(an_attempt_cut_short_by_its_request_is_no_outage) {
+    test::run([](net::io_context& context) -> Task<> {
+        Pool pool(context, options(2));
+        const auto cut = co_await pool.acquire(Clock::now() - 1s);
+        BOOST_TEST(!cut.has_value());
+        BOOST_TEST(pool.reached());
+        const auto lease = co_await pool.acquire(in(5s));
+        BOOST_TEST(lease.has_value());
+    });
+}
+
 BOOST_AUTO_TEST_CASE(a_server_that_refuses_is_not_hammered) {
     test::run([](net::io_context& context) -> Task<> {
         TcpAcceptor acceptor(context, {net::ip::make_address_v4("127.0.0.1"), 0});
