@@ -2,7 +2,6 @@
 -- the same on every run. Run in a database with the extension and its tables; publishing is muted.
 \set ON_ERROR_STOP on
 SET muster.publish = off;
-SET synchronous_commit = off;
 SET search_path = public;
 
 -- A uuid of our own making: kind and number, so that every relation below is arithmetic.

@@ -1,10 +1,7 @@
 // Escaping looks for the few bytes that need it many at a time: 16 with SSE2, else 8 in a word.
 #include "json/escape.hpp"
 
-#if defined(__SSE2__) && !defined(MUSTER_PORTABLE)
-#include <emmintrin.h>
-#define MUSTER_SSE2 1
-#endif
+#include "json/simd.hpp"
 
 namespace muster::json {
 namespace {

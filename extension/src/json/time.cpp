@@ -2,6 +2,8 @@
 // the infinities) by the server's JsonEncodeDateTime().
 #include "json/scalar.hpp"
 
+#include "json/simd.hpp"
+
 namespace muster::json {
 namespace {
 
@@ -33,8 +35,10 @@ char* put_pair(char* to, unsigned value) {
     return to + 2;
 }
 
+constexpr std::size_t day_length = 10;
+
 // YYYY-MM-DD of a day since 2000-01-01, by the calendar's cycles of 400 years that begin in March.
-char* put_day(char* to, std::int32_t day) {
+char* put_new_day(char* to, std::int32_t day) {
     const auto shifted = static_cast<unsigned>(day + 730425);  // since 0000-03-01
     const unsigned era = shifted / 146097;
     const unsigned day_of_era = shifted - era * 146097;
@@ -54,6 +58,18 @@ char* put_day(char* to, std::int32_t day) {
     return put_pair(to, day_of_month);
 }
 
+// The same. Times that stand together are mostly of one day, so the last one is kept.
+char* put_day(char* to, std::int32_t day) {
+    static std::int32_t last_day = PG_INT32_MIN;
+    static char last_text[day_length];
+    if (day != last_day) {
+        put_new_day(last_text, day);
+        last_day = day;
+    }
+    std::memcpy(to, last_text, day_length);
+    return to + day_length;
+}
+
 // What the server writes, in quotes.
 void put_encoded(Arena& out, Datum value, Oid type) {
     const int utc = 0;
@@ -63,6 +79,35 @@ void put_encoded(Arena& out, Datum value, Oid type) {
     out.put(std::string_view(text));
     out.put('"');
 }
+
+#ifdef MUSTER_SSE2
+
+// Writes 16 bytes as 32 hexadecimal digits.
+void put_hex(char* to, const unsigned char* bytes) {
+    const __m128i from = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+    const __m128i low_bits = _mm_set1_epi8(0x0F);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(from, 4), low_bits);
+    const __m128i low = _mm_and_si128(from, low_bits);
+    const auto digits = [](__m128i values) {
+        const __m128i letters = _mm_cmpgt_epi8(values, _mm_set1_epi8(9));
+        return _mm_add_epi8(_mm_add_epi8(values, _mm_set1_epi8('0')),
+                            _mm_and_si128(letters, _mm_set1_epi8('a' - '0' - 10)));
+    };
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), digits(_mm_unpacklo_epi8(high, low)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 16), digits(_mm_unpackhi_epi8(high, low)));
+}
+
+#else
+
+void put_hex(char* to, const unsigned char* bytes) {
+    static constexpr char hex[] = "0123456789abcdef";
+    for (int i = 0; i < UUID_LEN; i++) {
+        to[2 * i] = hex[bytes[i] >> 4];
+        to[2 * i + 1] = hex[bytes[i] & 15];
+    }
+}
+
+#endif
 
 }  // namespace
 
@@ -117,18 +162,21 @@ void put_timestamp(Arena& out, Timestamp value, bool offset) {
 }
 
 void put_uuid(Arena& out, const pg_uuid_t& value) {
-    static constexpr char hex[] = "0123456789abcdef";
+    char digits[2 * UUID_LEN];
+    put_hex(digits, value.data);
     char* to = out.reserve(38);
-    *to++ = '"';
-    for (int i = 0; i < UUID_LEN; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            *to++ = '-';
-        }
-        *to++ = hex[value.data[i] >> 4];
-        *to++ = hex[value.data[i] & 15];
-    }
-    *to++ = '"';
-    out.commit(to);
+    to[0] = '"';
+    std::memcpy(to + 1, digits, 8);
+    to[9] = '-';
+    std::memcpy(to + 10, digits + 8, 4);
+    to[14] = '-';
+    std::memcpy(to + 15, digits + 12, 4);
+    to[19] = '-';
+    std::memcpy(to + 20, digits + 16, 4);
+    to[24] = '-';
+    std::memcpy(to + 25, digits + 20, 12);
+    to[37] = '"';
+    out.commit(to + 38);
 }
 
 }  // namespace muster::json

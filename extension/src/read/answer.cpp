@@ -1,5 +1,5 @@
-// The row is formed in the tuplestore that the caller reads, straight from the session's buffer, so
-// that a large document is copied once.
+// The document is written where it stands in the row, after a tuple's header, so that a large one
+// is copied once only: from the session's buffer into the tuplestore that the caller reads.
 #include "read/answer.hpp"
 
 namespace muster::read {
@@ -21,32 +21,53 @@ TupleDesc row_type() {
     return type;
 }
 
-Datum answer(FunctionCallInfo fcinfo, Datum* values, bool* nulls) {
-    tuplestore_putvalues(begin_rows(fcinfo, row_type()), row_type(), values, nulls);
-    return Datum{0};
+// A tuple is laid out as heap_form_minimal_tuple() does it: the header with a byte that tells
+// nulls, then the values, each aligned. There is room for that byte in front of the first value
+// anyway.
+constexpr std::size_t body_at = MAXALIGN(SizeofMinimalTupleHeader + 1);
+
+void align(json::Arena& row) {
+    while (row.used % ALIGNOF_INT != 0) {
+        row.put('\0');
+    }
 }
 
 }  // namespace
 
 json::Arena begin_body() {
-    json::Arena arena = take_scratch();
-    arena.used = VARHDRSZ;
-    return arena;
+    json::Arena row = take_scratch();
+    row.used = body_at + VARHDRSZ;
+    return row;
 }
 
-Datum finish_body(FunctionCallInfo fcinfo, json::Arena& body, const text* next) {
-    SET_VARSIZE(body.data, body.used);
-    Datum values[columns] = {PointerGetDatum(body.data), PointerGetDatum(const_cast<text*>(next))};
-    bool nulls[columns] = {false, next == nullptr};
-    const Datum row = answer(fcinfo, values, nulls);
-    keep_scratch(body);
-    return row;
+Datum finish_body(FunctionCallInfo fcinfo, json::Arena& row, const text* next) {
+    SET_VARSIZE(row.data + body_at, row.used - body_at);
+    if (next != nullptr) {
+        align(row);
+        row.put(reinterpret_cast<const char*>(next), VARSIZE(next));
+    }
+    auto* tuple = reinterpret_cast<MinimalTuple>(row.data);
+    std::memset(tuple, 0, body_at);
+    tuple->t_len = static_cast<std::uint32_t>(row.used);
+    tuple->t_infomask2 = columns;
+    tuple->t_infomask = HEAP_HASVARWIDTH | (next == nullptr ? HEAP_HASNULL : 0);
+    tuple->t_hoff = body_at + MINIMAL_TUPLE_OFFSET;
+    tuple->t_bits[0] = next == nullptr ? 0b01 : 0b11;
+
+    Tuplestorestate* rows = begin_rows(fcinfo, row_type());
+    TupleTableSlot* slot = MakeSingleTupleTableSlot(row_type(), &TTSOpsMinimalTuple);
+    ExecStoreMinimalTuple(tuple, slot, false);
+    tuplestore_puttupleslot(rows, slot);
+    ExecDropSingleTupleTableSlot(slot);
+    keep_scratch(row);
+    return Datum{0};
 }
 
 Datum empty_answer(FunctionCallInfo fcinfo) {
     Datum values[columns] = {};
     bool nulls[columns] = {true, true};
-    return answer(fcinfo, values, nulls);
+    tuplestore_putvalues(begin_rows(fcinfo, row_type()), row_type(), values, nulls);
+    return Datum{0};
 }
 
 Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor) {

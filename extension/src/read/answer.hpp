@@ -5,11 +5,11 @@
 
 namespace muster::read {
 
-// The session's buffer, with room for a value's header before the body that is to be written.
+// The session's buffer, with room for the row's header before the body that is to be written.
 json::Arena begin_body();
 
-// Returns the row and keeps the buffer; no next means null.
-Datum finish_body(FunctionCallInfo fcinfo, json::Arena& body, const text* next);
+// Returns the row and keeps the buffer; no next means null, else it has a header of four bytes.
+Datum finish_body(FunctionCallInfo fcinfo, json::Arena& row, const text* next);
 
 // Returns the row (NULL, NULL).
 Datum empty_answer(FunctionCallInfo fcinfo);

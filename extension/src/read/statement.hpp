@@ -18,6 +18,7 @@ enum class Form : std::uint8_t {
     GoalsOf,     // goals of a page of agents
     LinksOf,     // which tools a page of agents may use
     ToolsOf,     // those tools
+    AllTools,    // all tools, for when most of them are wanted
     EventCount,  // how many events each of a page of agents has
     AgentsOf,    // agents of a page of goals
     AgentCount,  // how many agents may use each of a page of tools

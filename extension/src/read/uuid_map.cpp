@@ -4,11 +4,17 @@
 namespace muster::read {
 namespace {
 
+struct Halves {
+    std::uint64_t first;
+    std::uint64_t second;
+
+    explicit Halves(const pg_uuid_t& key) { std::memcpy(this, key.data, sizeof(*this)); }
+    bool operator==(const Halves& other) const = default;
+};
+
 // uuids are mostly random, but need not be: both halves are mixed.
-std::uint64_t hash(const pg_uuid_t& key) {
-    std::uint64_t halves[2];
-    std::memcpy(halves, key.data, sizeof(halves));
-    std::uint64_t mixed = halves[0] * 0x9E3779B97F4A7C15U + (halves[1] ^ (halves[1] >> 29));
+std::uint64_t hash(const Halves& key) {
+    std::uint64_t mixed = key.first * 0x9E3779B97F4A7C15U + (key.second ^ (key.second >> 29));
     mixed ^= mixed >> 32;
     mixed *= 0xD6E8FEB86659FD93U;
     return mixed ^ (mixed >> 32);
@@ -28,9 +34,9 @@ UuidMap make_uuid_map() {
 }
 
 std::uint32_t UuidMap::slot_of(const pg_uuid_t& key) const {
-    auto slot = static_cast<std::uint32_t>(hash(key)) & mask;
-    while (slots[slot] >= 0 &&
-           std::memcmp(keys[static_cast<std::size_t>(slots[slot])].data, key.data, UUID_LEN) != 0) {
+    const Halves halves(key);
+    auto slot = static_cast<std::uint32_t>(hash(halves)) & mask;
+    while (slots[slot] >= 0 && Halves(keys[static_cast<std::size_t>(slots[slot])]) != halves) {
         slot = (slot + 1) & mask;
     }
     return slot;
