@@ -58,15 +58,6 @@ const char* list_children(const Table& table, std::uint32_t which) {
     return list.data;
 }
 
-int find_child(const Table& table, std::string_view name) {
-    for (int i = 0; i < table.child_count; i++) {
-        if (table.children[i].name == name) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 [[noreturn]] void report_unknown_child(const Table& table, std::string_view name) {
     const char* all = list_children(table, ~0U);
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -219,7 +210,7 @@ void take_include(Request& request, FunctionCallInfo fcinfo, int argument,
         const std::size_t comma = rest.find(',');
         const std::string_view name =
             trim({rest.data(), comma == std::string_view::npos ? rest.size() : comma});
-        const int child = find_child(*request.table, name);
+        const int child = request.table->find_child(name);
         if (child < 0) {
             report_unknown_child(*request.table, name);
         }
@@ -246,7 +237,7 @@ void check_fields(Request& request, const Source& source) {
     std::uint32_t asked = 0;
     for (const json::Field* field = request.fields->children; field != nullptr;
          field = field->next) {
-        const int child = find_child(table, field->name);
+        const int child = table.find_child(field->name);
         if (child >= 0 && (request.children & 1U << child) != 0) {
             asked |= 1U << child;
             if (!field->whole) {
