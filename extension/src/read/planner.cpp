@@ -198,17 +198,21 @@ std::uint32_t children_of(const ListFunction& function, const Arguments& argumen
     return parse_include(function.table, include, children, unknown) ? children : 0;
 }
 
-// The costs are those that the planner itself gives the statements of a page, measured with EXPLAIN
-// for pages of 1 to 1,000 on the tables of bench/dataset.sql (10 goals and 5 tools an agent):
+// The costs are those that the planner itself gives the statements of a page, by EXPLAIN for values
+// that are known, on the tables of bench/dataset.sql (10 goals and 5 tools an agent, 50 agents a
+// tool):
 //
-//                                            by EXPLAIN        by these
-//   100 agents in the order of their index   22.0              21.8
-//   the goals of 100 agents                  2,713             2,667
-//   the goals of 1,000 agents                5,335 (all)       5,334
-//   the links of 100 agents, and all tools   406 + 63          400 + 65
-//   the counts of 100 agents                 215               400
-//   the agents of 100 goals                  833               800
-//   100 numbers of agents                    520               483
+//                                             EXPLAIN      here
+//   100 agents in the order of their index       22          22
+//   the goals of 100 agents                    2713        2667
+//   the goals of 1,000 agents, all read        5335        5332
+//   the links and the tools of 100 agents       469         468
+//   the counts of 1 agent and of 100       68 and 215   4 and 400
+//   the agents of 100 goals                     501         800
+//   the numbers of agents of 100 tools          520         488
+//
+// EXPLAIN can only take the counts for a scan of muster.event_counts; they are one descent of its
+// index each.
 //
 // They scale with the server's own cost settings. Writing JSON is not in them, just as the planner
 // takes row_to_json() for one operator.
