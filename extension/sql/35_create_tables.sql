@@ -254,6 +254,18 @@ SELECT format('GRANT %s ON %I.%I TO %I', string_agg(w.privilege, ', ' ORDER BY w
  GROUP BY w.table_name, r.rolname
 $$;
 
+-- The statements that make Muster's own tables discard what replication brings, after a restore of data alone
+-- with --disable-triggers, which leaves their triggers firing otherwise. Only their owner can run them.
+CREATE FUNCTION muster.data_state_statements() RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT format('ALTER TABLE muster.%I ENABLE REPLICA TRIGGER %I', c.relname, t.tgname)
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+ WHERE c.relnamespace = 'muster'::regnamespace AND t.tgfoid = 'muster.discard_replicated'::regproc
+   AND t.tgenabled <> 'R' AND pg_has_role(c.relowner, 'USAGE')
+ ORDER BY c.relname
+$$;
+
 -- create_tables makes the six tables in the schema, or adopts the ones it has, and records the schema. A dry
 -- run returns every statement; a real run executes them and returns only those left for the caller to run.
 -- It works with the caller's rights. A lock that is not free soon is given up rather than queued for, since
@@ -321,7 +333,8 @@ BEGIN
     END LOOP;
     now_statements := now_statements || ARRAY(SELECT muster.data_publish_statements(schema))
                                      || ARRAY(SELECT muster.data_count_statements(schema))
-                                     || ARRAY(SELECT muster.data_grant_statements(schema));
+                                     || ARRAY(SELECT muster.data_grant_statements(schema))
+                                     || ARRAY(SELECT muster.data_state_statements());
 
     PERFORM muster.data_warn_of_naive_timestamps(schema);
     IF dry_run THEN
