@@ -15,7 +15,8 @@ Datum finish_body(FunctionCallInfo fcinfo, json::Arena& row, const text* next);
 Datum empty_answer(FunctionCallInfo fcinfo);
 
 // The rows that a set-returning function returns, empty at first, in the memory that its caller
-// asks for. They are of the type that the descriptor says. Beyond so many kilobytes they go to disk.
+// asks for. They are of the type that the descriptor says. Beyond so many kilobytes they go to
+// disk.
 Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor,
                             int kilobytes = work_mem);
 
