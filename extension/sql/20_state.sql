@@ -72,7 +72,8 @@ CREATE TABLE muster.generation (
     database          oid NOT NULL,
     first_tick        bigint NOT NULL,
     reason            text NOT NULL,
-    started_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    started_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    announced_at      timestamptz  -- its first entry has been in Redis since
 );
 
 -- API keys of the HTTP door. The key itself is shown once, by create_api_key(), and stored nowhere.

@@ -29,8 +29,9 @@ Segment put_object(json::Arena& out, const json::RowWriter& writer, TupleTableSl
 
 template <class T>
 T* make_zeros(std::size_t count) {
-    return static_cast<T*>(MemoryContextAllocExtended(CurrentMemoryContext, sizeof(T) * count,
-                                                      MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    return static_cast<T*>(
+        MemoryContextAllocExtended(CurrentMemoryContext, sizeof(T) * count,
+                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
 }
 
 template <class T>

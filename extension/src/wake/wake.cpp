@@ -246,7 +246,8 @@ Datum muster_wake_arm(PG_FUNCTION_ARGS) {
     PG_RETURN_BOOL(muster::wake::arm());
 }
 
-// Waits until a commit took the mark off, or for so long; tells whether one did.
+// Waits until a commit took the mark off, or for so long, and marks the session again, so that what
+// is looked at next is complete. Tells whether a commit did; null where there is no waking any more.
 Datum muster_wake_wait(PG_FUNCTION_ARGS) {
     using namespace muster::wake;
     const int32 timeout_ms = PG_GETARG_INT32(0);
@@ -260,7 +261,11 @@ Datum muster_wake_wait(PG_FUNCTION_ARGS) {
                         errmsg("this session has not been armed"),
                         errhint("Call muster.wake_arm() first; it has to return true.")));
     }
-    PG_RETURN_BOOL(wait(timeout_ms));
+    const bool woken = wait(timeout_ms);
+    if (!arm()) {
+        PG_RETURN_NULL();
+    }
+    PG_RETURN_BOOL(woken);
 }
 
 // The process id of the session that is woken for this database; null if there is none.
