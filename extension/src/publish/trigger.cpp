@@ -25,14 +25,16 @@ struct Tags {
 
     // Adds `<scope>:<key>`, or `<scope>` alone.
     void add(const char* scope, const std::string_view* key = nullptr) {
-        StringInfoData tag;
-        initStringInfo(&tag);
-        appendStringInfoString(&tag, scope);
+        const size_t scope_length = strlen(scope);
+        const size_t length = scope_length + (key != nullptr ? 1 + key->size() : 0);
+        auto* tag = static_cast<text*>(palloc(VARHDRSZ + length));
+        SET_VARSIZE(tag, VARHDRSZ + length);
+        memcpy(VARDATA(tag), scope, scope_length);
         if (key != nullptr) {
-            appendStringInfoChar(&tag, ':');
-            appendBinaryStringInfo(&tag, key->data(), static_cast<int>(key->size()));
+            VARDATA(tag)[scope_length] = ':';
+            memcpy(VARDATA(tag) + scope_length + 1, key->data(), key->size());
         }
-        items[count++] = PointerGetDatum(cstring_to_text_with_len(tag.data, tag.len));
+        items[count++] = PointerGetDatum(tag);
     }
 
     ArrayType* array() { return construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT); }
