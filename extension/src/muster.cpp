@@ -3,6 +3,7 @@
 #include "count/count.hpp"
 #include "publish/publish.hpp"
 #include "wake/wake.hpp"
+#include "read/scratch.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -14,5 +15,6 @@ void _PG_init(void) {
     muster::publish::init();
     muster::count::init();
     muster::wake::init();
+    muster::read::init_scratch();
     muster::compat::reserve_settings("muster");
 }
