@@ -105,6 +105,9 @@ void put_paths(Arena& out, const json::Field& field, std::string_view path) {
             longer.put('.');
         }
         json::put_string(longer, child->name);
+        if (child->whole != (child->children == nullptr)) {
+            out.put("neither whole nor in parts: ");
+        }
         if (child->whole) {
             out.put(longer.data, longer.used);
             out.put(',');

@@ -49,6 +49,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_timestamp(day * std::int64_t{86400000000} + input.below(3) - 1);
         check_date(static_cast<std::int32_t>(bits));
         check_date(day);
+        // 0001-01-01, 2000-01-01 and 10000-01-01, and what is near
+        constexpr std::int32_t edges[] = {-730119, 0, 2921940};
+        const std::int32_t edge = edges[input.below(3)] + static_cast<int>(bits & 7) - 4;
+        check_date(edge);
+        check_timestamp(edge * std::int64_t{86400000000} + static_cast<int>(bits >> 3 & 7) - 4);
     } while (!input.done());
     return 0;
 }
