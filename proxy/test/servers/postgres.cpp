@@ -8,7 +8,11 @@
 
 namespace muster::test {
 
-PostgresServer::PostgresServer() : port_(free_port()) {
+PostgresServer::PostgresServer() : PostgresServer(MUSTER_PG_BINDIR, {}) {}
+
+PostgresServer::PostgresServer(const std::filesystem::path& bindir,
+                               std::vector<std::string> settings)
+    : bindir_(bindir.string()), settings_(std::move(settings)), port_(free_port()) {
     const auto data = sandbox_.path() / "data";
     run_program({program("initdb"), "-D", data.string(), "-U", "postgres", "-E", "UTF8",
                  "--locale=C", "-A", "trust", "--no-sync"},
@@ -21,7 +25,8 @@ PostgresServer::PostgresServer() : port_(free_port()) {
     psql("CREATE ROLE locked LOGIN PASSWORD 'secret'");
 }
 
-PostgresServer::PostgresServer(Standby, const PostgresServer& primary) : port_(free_port()) {
+PostgresServer::PostgresServer(Standby, const PostgresServer& primary)
+    : bindir_(primary.bindir_), settings_(primary.settings_), port_(free_port()) {
     run_program({program("pg_basebackup"), "-D", (sandbox_.path() / "data").string(), "-R", "-c",
                  "fast", "--no-sync", "-d", primary.socket_conninfo()},
                 sandbox_.path() / "basebackup.log");
@@ -32,7 +37,7 @@ void PostgresServer::promote() {
 }
 
 std::string PostgresServer::program(const std::string& name) const {
-    return std::string(MUSTER_PG_BINDIR) + "/" + name;
+    return bindir_ + "/" + name;
 }
 
 std::string PostgresServer::socket_conninfo(const std::string& database) const {
@@ -46,14 +51,22 @@ std::string PostgresServer::tcp_conninfo(const std::string& user) const {
 
 void PostgresServer::start() {
     const auto setting = [](const std::string& text) { return "--" + text; };
-    server_ = std::make_unique<Process>(
-        std::vector<std::string>{
-            program("postgres"), "-D", (sandbox_.path() / "data").string(), "-p",
-            std::to_string(port_), setting("listen_addresses=127.0.0.1"),
-            setting("unix_socket_directories=" + sandbox_.path().string()), setting("fsync=off"),
-            setting("max_connections=60"), setting("shared_buffers=32MB"),
-            setting("max_prepared_transactions=10"), setting("log_min_messages=warning")},
-        sandbox_.path() / "postgres.log", SIGQUIT);
+    std::vector<std::string> arguments{program("postgres"),
+                                       "-D",
+                                       (sandbox_.path() / "data").string(),
+                                       "-p",
+                                       std::to_string(port_),
+                                       setting("listen_addresses=127.0.0.1"),
+                                       setting("unix_socket_directories=" +
+                                               sandbox_.path().string()),
+                                       setting("fsync=off"),
+                                       setting("max_connections=60"),
+                                       setting("shared_buffers=32MB"),
+                                       setting("max_prepared_transactions=10"),
+                                       setting("log_min_messages=warning")};
+    for (const std::string& further : settings_)
+        arguments.push_back(setting(further));
+    server_ = std::make_unique<Process>(arguments, sandbox_.path() / "postgres.log", SIGQUIT);
     wait_until("PostgreSQL to start", [this] {
         if (!server_->running())
             throw std::runtime_error("PostgreSQL ended: " +

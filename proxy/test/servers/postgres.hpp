@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "servers/process.hpp"
 
@@ -13,6 +14,8 @@ class PostgresServer {
     // Makes and starts a cluster that listens on a free port of 127.0.0.1 and on a Unix socket;
     // superuser "postgres", trusted; role "locked" needs the password "secret" on TCP.
     PostgresServer();
+    // The same with the programs of another directory, and with further settings ("name=value").
+    PostgresServer(const std::filesystem::path& bindir, std::vector<std::string> settings);
 
     // A standby of `primary`, which streams from it. Not started.
     struct Standby {};
@@ -41,6 +44,8 @@ class PostgresServer {
     std::string program(const std::string& name) const;
 
     Sandbox sandbox_;
+    std::string bindir_;
+    std::vector<std::string> settings_;
     unsigned short port_;
     std::unique_ptr<Process> server_;
 };

@@ -1,0 +1,269 @@
+// The world of a fault test.
+#include "relay/ledger/world.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+
+#include <sys/wait.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include "relay/ledger/summary.hpp"
+
+namespace muster::test::ledger {
+
+namespace {
+
+constexpr const char* channel = "l01:events";
+constexpr const char* stream = "l01:events:stream";
+constexpr int writer_of_the_world = 0;  // writers have numbers from 1
+
+int environment_number(const char* name) {
+    const char* text = std::getenv(name);
+    const int number = text == nullptr ? 1 : std::atoi(text);
+    return std::clamp(number, 1, 1'000'000);
+}
+
+// Runs a program of the repository with our own rights, which alone may reach it.
+void run_own(const std::vector<std::string>& arguments, const std::filesystem::path& log) {
+    Process process(arguments, log, SIGKILL, false);
+    const int status = process.wait();
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        throw std::runtime_error(arguments[0] + " failed: " + read_file(log));
+}
+
+bool can_relay_alone() {
+    static const bool can = [] {
+        const Sandbox sandbox;
+        run_own({MUSTER_PROXY_PROGRAM, "--help"}, sandbox.path() / "help");
+        return read_file(sandbox.path() / "help").find("--relay-only") != std::string::npos;
+    }();
+    return can;
+}
+
+std::string last_lines(const std::string& text, std::size_t bytes) {
+    return text.size() <= bytes ? text : "…" + text.substr(text.size() - bytes);
+}
+
+}  // namespace
+
+int times(int count) {
+    return count * environment_number("MUSTER_ROUNDS");
+}
+
+unsigned seed() {
+    return static_cast<unsigned>(environment_number("MUSTER_SEED"));
+}
+
+std::filesystem::path extension_programs() {
+    static const Sandbox sandbox;
+    static const std::filesystem::path programs = [] {
+        const auto log = sandbox.path() / "prefix.log";
+        run_own({std::string(MUSTER_SOURCE_DIR) + "/deploy/prefix",
+                 (sandbox.path() / "prefix").string()},
+                log);
+        const std::string said = read_file(log);
+        return std::filesystem::path(said.substr(0, said.find('\n')));
+    }();
+    return programs;
+}
+
+RelayProgram::RelayProgram(std::filesystem::path directory, std::string role,
+                           const std::string& settings)
+    : role_(std::move(role)),
+      configuration_(directory / (role_ + ".toml")),
+      log_(directory / (role_ + ".log")) {
+    std::ofstream(configuration_) << settings;
+}
+
+void RelayProgram::start() {
+    std::vector<std::string> command{MUSTER_PROXY_PROGRAM, "--config", configuration_.string()};
+    if (can_relay_alone())
+        command.push_back("--relay-only");
+    process_ = std::make_unique<Process>(command, log_, SIGKILL, false);
+}
+
+void RelayProgram::kill() {
+    process_->signal(SIGKILL);
+    process_->wait();
+}
+
+World::World(Setup setup) : setup_(std::move(setup)) {
+    std::vector<std::string> settings{"shared_preload_libraries=muster"};
+    settings.insert(settings.end(), setup_.postgres_settings.begin(),
+                    setup_.postgres_settings.end());
+    postgres_ = std::make_unique<PostgresServer>(extension_programs(), settings);
+    redis_ = std::make_unique<RedisServer>(setup_.redis_options);
+    make_database();
+    for (int i = 0; i < setup_.relays; ++i) {
+        const std::string role = "relay_" + std::to_string(i);
+        relays_.push_back(
+            std::make_unique<RelayProgram>(sandbox_.path(), role, relay_settings(role)));
+    }
+    // Redis' default user takes any password.
+    subscriber_ = std::make_unique<Subscriber>(
+        RedisAddress{"127.0.0.1", redis_->tcp().address.port, "default", "any"}, channel, stream);
+    hold_transactions();
+    Writers::Manner manner;
+    manner.conninfo = postgres_->socket_conninfo("ledger");
+    manner.count = setup_.writers;
+    manner.durable = setup_.durable;
+    manner.seed = seed();
+    writers_ = std::make_unique<Writers>(manner);
+}
+
+World::~World() = default;
+
+void World::make_database() {
+    postgres_->psql("CREATE DATABASE ledger");
+    postgres_->psql("CREATE DATABASE other");
+    postgres_->psql("CREATE TABLE something (n int)", "other");
+    asking_ = pg_connect(postgres_->socket_conninfo("ledger"));
+    pg_exec(asking_, "SET client_min_messages = warning; CREATE EXTENSION muster");
+    pg_exec(asking_, ledger_schema);
+    for (int i = 0; i < setup_.relays; ++i)
+        pg_exec(asking_, "CREATE ROLE relay_" + std::to_string(i) + " LOGIN IN ROLE muster_relay");
+    for (int i = 0; i < 3; ++i)
+        add_to_ledger(Told::acknowledged,
+                      {"shared" + std::to_string(i), "created 0." + std::to_string(i)});
+}
+
+std::string World::relay_settings(const std::string& role) const {
+    const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
+    return "threads = 1\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
+           "[wire]\nlisten = \"127.0.0.1:0\"\n"
+           "[database]\nconninfo = " +
+           quoted(postgres_->socket_conninfo("ledger")) +
+           "\n[relay]\nconninfo = " + quoted(postgres_->tcp_conninfo(role) + " dbname=ledger") +
+           "\nstream_length = " + std::to_string(setup_.stream_length) +
+           "\n[redis]\naddress = " +
+           quoted("127.0.0.1:" + std::to_string(redis_->tcp().address.port)) + "\n";
+}
+
+void World::add_to_ledger(Told told, Change change) {
+    ledger_.push_back({told, true, {std::move(change)}});
+}
+
+// Opens those that are not open. A crash ends them but for the prepared one.
+void World::hold_transactions() {
+    const int n = 100 + ++markers_;
+    held_ = pg_connect(postgres_->socket_conninfo("ledger"));
+    held_change_ = {"held" + std::to_string(n), "created 0." + std::to_string(n)};
+    pg_exec(held_, "BEGIN; INSERT INTO thing VALUES ('" + held_change_.aggregate + "', 1, 0, " +
+                       std::to_string(n) + ")");
+    held_other_ = pg_connect(postgres_->socket_conninfo("other"));
+    pg_exec(held_other_, "BEGIN; INSERT INTO something VALUES (1)");
+    if (forgotten_change_.aggregate.empty()) {
+        forgotten_change_ = {"forgotten", "created 0.100"};
+        pg_exec(asking_, "BEGIN; INSERT INTO thing VALUES ('forgotten', 1, 0, 100)");
+        pg_exec(asking_, "PREPARE TRANSACTION 'forgotten'");
+    }
+}
+
+void World::let_write(std::uint64_t count) {
+    const std::uint64_t until = writers_->acknowledged() + count;
+    wait_until("writers", [&] { return writers_->acknowledged() >= until; });
+}
+
+void World::let_hear(std::size_t count) {
+    const std::size_t until = subscriber_->count() + count;
+    wait_until("the subscriber to hear something", [&] { return subscriber_->count() >= until; });
+}
+
+void World::let_hear(const Change& change) {
+    wait_until("the subscriber to hear of " + change.aggregate,
+               [&] { return subscriber_->heard(change); });
+}
+
+std::string World::ask(const std::string& sql) {
+    if (PQstatus(asking_.get()) != CONNECTION_OK)
+        asking_ = pg_connect(postgres_->socket_conninfo("ledger"));
+    return pg_value(asking_, sql);
+}
+
+std::optional<std::size_t> World::leader() {
+    const std::string role =
+        ask("SELECT min(a.usename) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE l.locktype = 'advisory' AND l.granted AND a.usename LIKE 'relay%'");
+    for (std::size_t i = 0; i < relays_.size(); ++i)
+        if (relays_[i]->role() == role)
+            return i;
+    return std::nullopt;
+}
+
+void World::remember_stream() {
+    const auto entries = StreamReader({"127.0.0.1", redis_->tcp().address.port, "", ""}, stream).all();
+    sightings_.insert(sightings_.end(), entries.begin(), entries.end());
+}
+
+void World::crash_postgres() {
+    count_fault();
+    crashed_ = true;
+    postgres_->crash_and_restart();
+    add_to_ledger(Told::rolled_back, held_change_);
+    ask("SELECT 1") == "1" ? hold_transactions() : void();
+}
+
+// Commits one change more. What committed before it is published before it, or with it.
+Change World::write_marker() {
+    const int n = 1000 + ++markers_;
+    const Change change{"marker" + std::to_string(n), "created 0." + std::to_string(n)};
+    ask("INSERT INTO thing VALUES ('" + change.aggregate + "', 1, 0, " + std::to_string(n) +
+        ") RETURNING id");
+    add_to_ledger(Told::acknowledged, change);
+    return change;
+}
+
+bool World::in_stream(const std::vector<Entry>& entries, const Change& change) const {
+    return std::any_of(entries.begin(), entries.end(),
+                       [&](const Entry& entry) { return entry.change == change; });
+}
+
+Verdict World::finish() {
+    Evidence evidence;
+    try {
+        writers_->stop();
+        // The held transactions are as old as the run, and everybody else's changes are there.
+        BOOST_TEST(ask("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+                       " AND datname IN ('ledger', 'other')") == "2");
+        BOOST_TEST(ask("SELECT count(*) FROM pg_prepared_xacts") == "1");
+        let_hear(write_marker());
+        BOOST_TEST(!subscriber_->heard(held_change_));
+        BOOST_TEST(!subscriber_->heard(forgotten_change_));
+        pg_exec(held_, "COMMIT");
+        add_to_ledger(Told::acknowledged, held_change_);
+        let_hear(held_change_);
+        pg_exec(asking_, "COMMIT PREPARED 'forgotten'");
+        add_to_ledger(Told::acknowledged, forgotten_change_);
+        let_hear(forgotten_change_);
+        pg_exec(held_other_, "COMMIT");
+        let_hear(write_marker());
+    } catch (const std::runtime_error& error) {  // the verdict says what is missing
+        BOOST_ERROR(setup_.scenario << ": " << error.what());
+    }
+    evidence.ledger = writers_->ledger();
+    evidence.ledger.insert(evidence.ledger.end(), ledger_.begin(), ledger_.end());
+    evidence.table = committed_changes(postgres_->socket_conninfo("ledger"));
+    evidence.crashed = crashed_;
+    evidence.stream = StreamReader({"127.0.0.1", redis_->tcp().address.port, "", ""}, stream).all();
+    evidence.sightings = subscriber_->sightings();
+    evidence.sightings.insert(evidence.sightings.end(), sightings_.begin(), sightings_.end());
+    evidence.subscriber = subscriber_->heard();
+
+    Verdict verdict = judge(evidence);
+    add_to_summary(setup_.scenario, faults_, verdict);
+    for (const std::string& finding : verdict.findings)
+        BOOST_ERROR(setup_.scenario << ": " << finding);
+    BOOST_TEST(verdict.good());
+    BOOST_TEST(verdict.in_stream > 0u);
+    if (!verdict.good())
+        for (const auto& relay : relays_)
+            BOOST_TEST_MESSAGE(relay->role() << ":\n" << last_lines(relay->log(), 3000));
+    return verdict;
+}
+
+}  // namespace muster::test::ledger
