@@ -1,5 +1,4 @@
-// The event path with an exact ledger, while the relay's process, PostgreSQL and Redis are killed.
-#include <csignal>
+// The event path with an exact ledger, while the relay's process and PostgreSQL are killed.
 #include <random>
 
 #include <boost/test/unit_test.hpp>
@@ -16,7 +15,8 @@ BOOST_AUTO_TEST_CASE(the_relay_is_killed_fifty_times) {
         world.relay().start();
         if (i % 5 == 4)  // as soon as it has a session, and has not led yet or has just begun
             wait_until("a session of the relay", [&] {
-                return world.ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay_0'") !=
+                return world.ask(
+                           "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay_0'") !=
                        "0";
             });
         else
@@ -35,9 +35,8 @@ namespace {
 
 // The wal writer is slow, so that most of what is not durable waits for somebody else's flush.
 Verdict crash_the_server(const char* scenario, bool durable) {
-    World world({.scenario = scenario,
-                 .durable = durable,
-                 .postgres_settings = {"wal_writer_delay=10s"}});
+    World world(
+        {.scenario = scenario, .durable = durable, .postgres_settings = {"wal_writer_delay=10s"}});
     std::minstd_rand random(seed());
     world.relay().start();
     for (int i = 0; i < times(5); ++i) {
@@ -62,31 +61,4 @@ BOOST_AUTO_TEST_CASE(the_postmaster_is_killed_five_times_while_commits_are_not_d
     const Verdict verdict = crash_the_server("postmaster: kill -9, commits not durable", false);
     BOOST_TEST(verdict.resets == 1u);
     BOOST_TEST(verdict.gaps == 0u);
-}
-
-namespace {
-
-void kill_redis(const char* scenario, const char* appendfsync, int count) {
-    World world({.scenario = scenario,
-                 .redis_options = {"--appendonly", "yes", "--appendfsync", appendfsync}});
-    std::minstd_rand random(seed());
-    world.relay().start();
-    for (int i = 0; i < count; ++i) {
-        world.let_hear(1 + random() % 60);
-        world.redis().kill();
-        world.count_fault();
-        world.let_write(1 + random() % 30);
-        world.redis().start();
-    }
-    world.let_hear(20);
-    const Verdict verdict = world.finish();
-    BOOST_TEST(verdict.resets == 1u);
-    BOOST_TEST(verdict.gaps == 0u);
-    BOOST_TEST(verdict.trimmed == 0u);
-}
-
-}  // namespace
-
-BOOST_AUTO_TEST_CASE(redis_is_killed_twenty_times) {
-    kill_redis("redis: kill -9, appendfsync always", "always", times(20));
 }

@@ -35,9 +35,9 @@ Entry entry_of(const std::string& message) {
     // "thing.updated" is "updated"; the writer and its number make it unique.
     const std::string type = json["event_type"].text();
     const Json& row = json["payload"];
-    entry.change = Change{
-        json["aggregate_id"].text(),
-        type.substr(type.find('.') + 1) + " " + row["writer"].text() + "." + row["n"].text()};
+    entry.change =
+        Change{json["aggregate_id"].text(), type.substr(type.find('.') + 1) + " " +
+                                                row["writer"].text() + "." + row["n"].text()};
     return entry;
 }
 
@@ -51,8 +51,8 @@ StreamReader::StreamReader(const RedisAddress& address, std::string stream)
 
 std::vector<Entry> StreamReader::after(StreamId id, std::size_t count) {
     const std::unique_ptr<redisReply, Free> reply(static_cast<redisReply*>(
-        redisCommand(context_.get(), "XRANGE %s (%s + COUNT %s", stream_.c_str(),
-                     id.text().c_str(), std::to_string(count).c_str())));
+        redisCommand(context_.get(), "XRANGE %s (%s + COUNT %s", stream_.c_str(), id.text().c_str(),
+                     std::to_string(count).c_str())));
     if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY)
         throw std::runtime_error("Redis does not let the stream be read");
     std::vector<Entry> entries;

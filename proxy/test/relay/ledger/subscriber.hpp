@@ -1,5 +1,5 @@
-// A client of the events as README describes it: it listens to the channel, drops what it has by id,
-// and reads what it missed from the stream.
+// A client of the events as README describes it: it listens to the channel, drops what it has by
+// id, and reads what it missed from the stream.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,8 @@
 
 namespace muster::test::ledger {
 
-// The entry that a message is: its change, if the message is about table `thing` of the fault tests.
+// The entry that a message is: its change, if the message is about table `thing` of the fault
+// tests.
 Entry entry_of(const std::string& message);
 
 // Reads the stream. Each function throws std::runtime_error if Redis does not answer properly.

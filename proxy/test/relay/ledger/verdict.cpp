@@ -179,8 +179,7 @@ class Judge {
         }
         for (std::size_t i = 1; i < heard.entries.size(); ++i)
             if (heard.entries[i].id <= heard.entries[i - 1].id)
-                wrong(verdict_.ids_back, text(heard.entries[i]) +
-                                             " reached the subscriber after " +
+                wrong(verdict_.ids_back, text(heard.entries[i]) + " reached the subscriber after " +
                                              text(heard.entries[i - 1]));
     }
 

@@ -1,5 +1,5 @@
-// What the fault tests of the event path decide by: a comparison of what the writers were told, what
-// the table holds, what the stream says and what a subscriber heard. Pure: no I/O, no clock.
+// What the fault tests of the event path decide by: a comparison of what the writers were told,
+// what the table holds, what the stream says and what a subscriber heard. Pure: no I/O, no clock.
 #pragma once
 
 #include <compare>

@@ -87,9 +87,15 @@ void RelayProgram::start() {
     process_ = std::make_unique<Process>(command, log_, SIGKILL, false);
 }
 
+void RelayProgram::check() {
+    if (process_ != nullptr && !process_->running())
+        throw std::runtime_error("the relay ended: " + last_lines(log(), 1000));
+}
+
 void RelayProgram::kill() {
     process_->signal(SIGKILL);
     process_->wait();
+    process_.reset();
 }
 
 World::World(Setup setup) : setup_(std::move(setup)) {
@@ -139,8 +145,7 @@ std::string World::relay_settings(const std::string& role) const {
            "[database]\nconninfo = " +
            quoted(postgres_->socket_conninfo("ledger")) +
            "\n[relay]\nconninfo = " + quoted(postgres_->tcp_conninfo(role) + " dbname=ledger") +
-           "\nstream_length = " + std::to_string(setup_.stream_length) +
-           "\n[redis]\naddress = " +
+           "\nstream_length = " + std::to_string(setup_.stream_length) + "\n[redis]\naddress = " +
            quoted("127.0.0.1:" + std::to_string(redis_->tcp().address.port)) + "\n";
 }
 
@@ -171,7 +176,11 @@ void World::let_write(std::uint64_t count) {
 
 void World::let_hear(std::size_t count) {
     const std::size_t until = subscriber_->count() + count;
-    wait_until("the subscriber to hear something", [&] { return subscriber_->count() >= until; });
+    wait_until("the subscriber to hear something", [&] {
+        for (const auto& relay : relays_)
+            relay->check();
+        return subscriber_->count() >= until;
+    });
 }
 
 void World::let_hear(const Change& change) {
@@ -180,8 +189,6 @@ void World::let_hear(const Change& change) {
 }
 
 std::string World::ask(const std::string& sql) {
-    if (PQstatus(asking_.get()) != CONNECTION_OK)
-        asking_ = pg_connect(postgres_->socket_conninfo("ledger"));
     return pg_value(asking_, sql);
 }
 
@@ -196,7 +203,8 @@ std::optional<std::size_t> World::leader() {
 }
 
 void World::remember_stream() {
-    const auto entries = StreamReader({"127.0.0.1", redis_->tcp().address.port, "", ""}, stream).all();
+    const auto entries =
+        StreamReader({"127.0.0.1", redis_->tcp().address.port, "", ""}, stream).all();
     sightings_.insert(sightings_.end(), entries.begin(), entries.end());
 }
 
@@ -204,8 +212,9 @@ void World::crash_postgres() {
     count_fault();
     crashed_ = true;
     postgres_->crash_and_restart();
+    asking_ = pg_connect(postgres_->socket_conninfo("ledger"));
     add_to_ledger(Told::rolled_back, held_change_);
-    ask("SELECT 1") == "1" ? hold_transactions() : void();
+    hold_transactions();
 }
 
 // Commits one change more. What committed before it is published before it, or with it.
@@ -218,9 +227,15 @@ Change World::write_marker() {
     return change;
 }
 
-bool World::in_stream(const std::vector<Entry>& entries, const Change& change) const {
-    return std::any_of(entries.begin(), entries.end(),
-                       [&](const Entry& entry) { return entry.change == change; });
+void World::write_many(int count) {
+    const int first = many_;
+    many_ += count;
+    ask("WITH made AS (INSERT INTO thing SELECT 'many' || n, 1, 0, n FROM generate_series(" +
+        std::to_string(first) + ", " + std::to_string(many_ - 1) +
+        ") n RETURNING 1) SELECT count(*) FROM made");
+    for (int n = first; n < many_; ++n)
+        add_to_ledger(Told::acknowledged,
+                      {"many" + std::to_string(n), "created 0." + std::to_string(n)});
 }
 
 Verdict World::finish() {

@@ -1,5 +1,5 @@
-// The world of a fault test: PostgreSQL with the extension, Redis, muster-proxy's relay as processes,
-// writers and a subscriber, and transactions that nobody ends.
+// The world of a fault test: PostgreSQL with the extension, Redis, muster-proxy's relay as
+// processes, writers and a subscriber, and transactions that nobody ends.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,8 @@ class RelayProgram {
     void start();
     void kill();
     void signal(int number) const { process_->signal(number); }
-    bool running() { return process_ != nullptr && process_->running(); }
+    // Throws, with its last words, if it ended by itself.
+    void check();
     std::string log() const { return read_file(log_); }
 
   private:
@@ -49,7 +50,7 @@ class World {
   public:
     struct Setup {
         std::string scenario;  // its name in the summary
-        int writers = 4;
+        int writers = 6;
         bool durable = true;
         int relays = 1;  // none of them is started
         std::vector<std::string> postgres_settings = {};
@@ -81,6 +82,8 @@ class World {
     void crash_postgres();
     // Counts a fault for the summary.
     void count_fault() { ++faults_; }
+    // Makes so many things in one transaction.
+    void write_many(int count);
 
     // Ends the writers and then the open transactions, while checking that those delayed nobody but
     // themselves; judges, adds a line to the summary, and reports what is wrong to Boost.Test.
@@ -92,7 +95,6 @@ class World {
     void add_to_ledger(Told told, Change change);
     Change write_marker();
     void let_hear(const Change& change);
-    bool in_stream(const std::vector<Entry>& entries, const Change& change) const;
     std::string relay_settings(const std::string& role) const;
 
     const Setup setup_;
@@ -109,6 +111,7 @@ class World {
     Change held_change_;
     Change forgotten_change_;
     int markers_ = 0;
+    int many_ = 1'000'000;  // numbers of things made by write_many()
 
     std::vector<Transaction> ledger_;  // of what is done here
     std::vector<Entry> sightings_;

@@ -93,6 +93,9 @@ class Writer {
     bool connect() {
         try {
             connection_ = pg_connect(manner_.conninfo);
+            // What a dying server says is no news.
+            PQsetNoticeProcessor(
+                connection_.get(), [](void*, const char*) {}, nullptr);
             if (!manner_.durable)
                 pg_exec(connection_, "SET synchronous_commit = off");
             pg_exec(connection_, "SET lock_timeout = '10s'");
@@ -391,7 +394,7 @@ Writers::Writers(const Manner& manner) : ledgers_(static_cast<std::size_t>(manne
             while (!stopping_) {
                 if (!writer.work())
                     std::this_thread::sleep_for(10ms);
-                std::this_thread::sleep_for(std::chrono::microseconds(random() % 6000));
+                std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
             }
             for (int tries = 0; tries < 1000 && !writer.settle(); ++tries)
                 std::this_thread::sleep_for(10ms);
