@@ -8,7 +8,7 @@ SET TimeZone = 'UTC';
 SET jit = off;
 
 CREATE TEMP TABLE contest (pos int PRIMARY KEY, name text, peer_name text, rounds int, muster text, peer text,
-                            checked bool DEFAULT true);
+                            checked bool DEFAULT true, runs int DEFAULT 1);  -- of muster in a round
 
 -- Each side has one column `body`; %s is where pg_column_size() goes around it.
 -- The best SQL found: LATERAL subqueries with json_agg over indexed tables. (Set-based GROUP BY joins are
@@ -41,7 +41,8 @@ INSERT INTO contest VALUES
       WHERE a.id = '00000000-0000-0000-0000-000000000001') p$$);
 
 -- The assessment's Option A, a JOIN of everything, kept to the same page: over all agents, as it stands
--- there, it makes 50 million rows. What it says of an agent is the same, but children come in no order.
+-- there, it makes 50 million rows. What it says of an agent is the same, but children come in no order. It runs
+-- for seconds, so that there are few rounds: with one run each, Muster's would be a median of three.
 INSERT INTO contest
 SELECT 4, name, 'JOIN (Option A)', 3, muster,
        $$SELECT %s(json_agg(row_to_json(p))) FROM (
@@ -52,8 +53,27 @@ SELECT 4, name, 'JOIN (Option A)', 3, muster,
        LEFT JOIN agent_tools l ON l.agent_id = a.id
        LEFT JOIN tools t ON t.id = l.tool_id
        LEFT JOIN events e ON e.aggregate_id = a.id
-      GROUP BY a.id, a.created_at) p$$, false
+      GROUP BY a.id, a.created_at) p$$, false, 20
   FROM contest WHERE pos = 1;
+-- A page costs the same wherever it is: the last of 1,000 pages by the cursor of the one before it, and the
+-- first.
+INSERT INTO contest
+SELECT 5, 'page 1,000 of 10, by cursor', 'page 1', 4 * :rounds,
+       format($$SELECT %%s(body) FROM muster.agents_json(row_limit => 10, after => %L)$$, next),
+       $$SELECT %s(body) FROM muster.agents_json(row_limit => 10)$$, false
+  FROM muster.agents_json(row_offset => 9980, row_limit => 10);
+-- An agent with a million events, and one with ten, that are not among the others' pages.
+SET muster.publish = off;
+INSERT INTO agents (id, did, name, created_at)
+VALUES ('00000000-0000-0000-0000-00000000aaaa', 'did:agent:many', 'many', '2020-01-01'),
+       ('00000000-0000-0000-0000-00000000bbbb', 'did:agent:few', 'few', '2020-01-01');
+INSERT INTO events (event_type, aggregate_type, aggregate_id)
+SELECT 'agent.updated', 'agent',
+       CASE WHEN n > 10 THEN '00000000-0000-0000-0000-00000000aaaa' ELSE '00000000-0000-0000-0000-00000000bbbb' END::uuid
+  FROM generate_series(1, 1000010) n;
+VACUUM (ANALYZE) events, agents;
+RESET muster.publish;
+
 -- The single agent is an ordinary one of the middle.
 UPDATE contest SET muster = replace(muster, '00000000-0000-0000-0000-000000000001', a.id::text),
                    peer = replace(peer, '00000000-0000-0000-0000-000000000001', a.id::text)
@@ -72,6 +92,12 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- The cost of event_count does not depend on the number of events.
+INSERT INTO contest
+SELECT 6, 'event_count of 1,000,000', 'of 10', 10 * :rounds,
+       $$SELECT %s(body) FROM muster.agent_json('00000000-0000-0000-0000-00000000aaaa', 'event_count', 'event_count')$$,
+       $$SELECT %s(body) FROM muster.agent_json('00000000-0000-0000-0000-00000000bbbb', 'event_count', 'event_count')$$, false;
 
 CREATE TEMP TABLE sample (pos int, muster float8, peer float8);
 
@@ -95,7 +121,10 @@ BEGIN
             PERFORM pg_temp.time_of(c.muster), pg_temp.time_of(c.peer);
         END LOOP;
         FOR i IN 1 .. c.rounds LOOP
-            INSERT INTO sample VALUES (c.pos, pg_temp.time_of(c.muster), pg_temp.time_of(c.peer));
+            INSERT INTO sample VALUES (c.pos, NULL, pg_temp.time_of(c.peer));
+            FOR k IN 1 .. c.runs LOOP
+                INSERT INTO sample VALUES (c.pos, pg_temp.time_of(c.muster), NULL);
+            END LOOP;
         END LOOP;
     END LOOP;
 END
@@ -107,3 +136,25 @@ SELECT c.name, round(m.muster::numeric, 3) AS "muster ms", c.peer_name AS peer, 
        LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY s.muster) AS muster,
                        percentile_cont(0.5) WITHIN GROUP (ORDER BY s.peer) AS peer FROM sample s WHERE s.pos = c.pos) m
  ORDER BY c.pos;
+
+-- The floor of a page: what the server takes to run its row sets, without making anything of the rows.
+CREATE FUNCTION pg_temp.execution_time(query text) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, TIMING OFF, FORMAT json) ' || query INTO plan;
+    RETURN (plan -> 0 ->> 'Execution Time')::float8;
+END
+$$;
+CREATE TEMP TABLE page AS SELECT id FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100;
+SELECT 'floor: its row sets, run and dropped' AS "page of 100",
+       round(percentile_cont(0.5) WITHIN GROUP (ORDER BY f.agents + f.goals + f.links + f.tools)::numeric, 3) AS ms
+  FROM (SELECT format('= ANY (%L::uuid[])', array_agg(id)) AS agents,
+               format('= ANY (%L::uuid[])', (SELECT array_agg(DISTINCT l.tool_id) FROM agent_tools l
+                                              WHERE l.agent_id IN (SELECT id FROM page))) AS tools FROM page) k,
+       generate_series(1, :rounds) round,
+       LATERAL (SELECT pg_temp.execution_time('SELECT * FROM agents ORDER BY created_at DESC NULLS LAST, id DESC LIMIT 100') AS agents,
+                       pg_temp.execution_time('SELECT * FROM goals WHERE agent_id ' || k.agents) AS goals,
+                       pg_temp.execution_time('SELECT agent_id, tool_id FROM agent_tools WHERE agent_id ' || k.agents) AS links,
+                       pg_temp.execution_time('SELECT * FROM tools WHERE id ' || k.tools) AS tools
+                 WHERE round > 0) f;

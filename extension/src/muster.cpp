@@ -2,6 +2,7 @@
 #include "compat.hpp"
 #include "count/count.hpp"
 #include "publish/publish.hpp"
+#include "read/scratch.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -12,5 +13,6 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
     muster::publish::init();
     muster::count::init();
+    muster::read::init_scratch();
     muster::compat::reserve_settings("muster");
 }

@@ -69,15 +69,14 @@ unsigned escapes_in(__m128i bytes) {
         _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash))));
 }
 
-// Copies `width` bytes, or those before the first that needs an escape together with that one.
-// Always writes 16 bytes.
-template <int width>
+// Copies 16 bytes, or those before the first that needs an escape together with that one. Always
+// writes 16 bytes.
 void put_block(char*& to, const char*& from, __m128i bytes) {
-    const unsigned escapes = escapes_in(bytes) & ((1U << width) - 1);
+    const unsigned escapes = escapes_in(bytes);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
     if (escapes == 0) [[likely]] {
-        to += width;
-        from += width;
+        to += 16;
+        from += 16;
         return;
     }
     const int clean = __builtin_ctz(escapes);
@@ -85,22 +84,52 @@ void put_block(char*& to, const char*& from, __m128i bytes) {
     from += clean + 1;
 }
 
-char* put_escaped(char* to, const char* from, const char* end) {
-    while (end - from >= 16) {
-        put_block<16>(to, from, _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-    }
-    while (end - from >= 8) {
-        put_block<8>(to, from, _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
-    }
-    while (end - from >= 4) {
-        int four;
-        std::memcpy(&four, from, 4);
-        put_block<4>(to, from, _mm_cvtsi32_si128(four));
-    }
-    while (from < end) {
+template <class Word>
+Word load(const char* from) {
+    Word word;
+    std::memcpy(&word, from, sizeof(word));
+    return word;
+}
+
+char* put_bytes(char* to, const char* from, std::size_t n) {
+    for (const char* const end = from + n; from < end;) {
         to = put_byte(to, *from++);
     }
     return to;
+}
+
+// Copies 1 to 2 words' worth of bytes, as two words that overlap in the middle: that takes no loop
+// and reads nothing beyond them.
+template <class Word>
+char* put_words(char* to, const char* from, std::size_t n) {
+    Word words[2];
+    std::memcpy(&words[0], from, sizeof(Word));
+    std::memcpy(&words[1], from + n - sizeof(Word), sizeof(Word));
+    const __m128i bytes =
+        sizeof(Word) == 8
+            ? _mm_set_epi64x(static_cast<long long>(words[1]), static_cast<long long>(words[0]))
+            : _mm_set1_epi64x(
+                  static_cast<long long>(static_cast<std::uint64_t>(words[1]) << 32 | words[0]));
+    if (escapes_in(bytes) != 0) [[unlikely]] {
+        return put_bytes(to, from, n);
+    }
+    std::memcpy(to, &words[0], sizeof(Word));
+    std::memcpy(to + n - sizeof(Word), &words[1], sizeof(Word));
+    return to + n;
+}
+
+// Copies fewer than 16 bytes.
+char* put_rest(char* to, const char* from, std::size_t n) {
+    return n >= 8   ? put_words<std::uint64_t>(to, from, n)
+           : n >= 4 ? put_words<std::uint32_t>(to, from, n)
+                    : put_bytes(to, from, n);
+}
+
+char* put_escaped(char* to, const char* from, const char* end) {
+    while (end - from >= 16) {
+        put_block(to, from, _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    }
+    return put_rest(to, from, static_cast<std::size_t>(end - from));
 }
 
 #else

@@ -15,10 +15,11 @@ std::size_t whole_blocks(std::size_t size) {
 
 constexpr std::string_view null_text = "null";
 
-// Copies a key of which the first `skip` bytes are left out, and returns where it ends.
+// Copies a key, and the null that stands behind it, of which the first `skip` bytes are left out.
+// Returns where the key ends.
 char* put_key(char* to, const Member& member, std::size_t skip) {
     const std::size_t size = member.key_size - skip;
-    for (std::size_t i = 0; i < size; i += key_block) {
+    for (std::size_t i = 0; i < size + null_text.size(); i += key_block) {
         std::memcpy(to + i, member.key + skip + i, key_block);
     }
     return to + size;
@@ -38,7 +39,8 @@ void add_member(RowWriter& row, TupleDesc descriptor, AttrNumber attribute, cons
     put_string(key, std::string_view(NameStr(column->attname)));
     key.put(':');
     const std::size_t key_size = key.used;
-    key.reserve(whole_blocks(key_size) + 1 - key_size);
+    key.put(null_text);
+    key.reserve(whole_blocks(key.used) + 1 - key.used);
     row.members[row.count++] = {key.data, key_size, attribute,
                                 choose_writer_of_utc(column->atttypid),
                                 fields == nullptr || fields->whole ? nullptr : fields};
@@ -50,12 +52,11 @@ void RowWriter::put(Arena& out, TupleTableSlot* slot) const {
     const std::size_t start = out.used;
     for (const Member *member = members, *end = members + count; member < end; member++) {
         const std::size_t before = out.used;
-        char* to = out.reserve(whole_blocks(member->key_size) + null_text.size());
+        char* to = out.reserve(whole_blocks(member->key_size + null_text.size()));
         to = put_key(to, *member, before == start ? 1 : 0);
         const int i = member->attribute - 1;
         if (member->fields == nullptr) [[likely]] {
             if (slot->tts_isnull[i]) {
-                std::memcpy(to, null_text.data(), null_text.size());
                 out.commit(to + null_text.size());
             } else {
                 out.commit(to);

@@ -7,8 +7,8 @@
 namespace muster::json {
 
 struct Member {
-    const char* key;       // `,"name":`, escaped, and room to read it in blocks
-    std::size_t key_size;  // with the comma
+    const char* key;       // `,"name":null`, escaped, and room to read it in blocks
+    std::size_t key_size;  // with the comma and without the null
     AttrNumber attribute;  // from 1
     ValueWriter writer;
     const Field* fields;  // the paths asked for within, or null for the whole value

@@ -58,15 +58,21 @@ char* put_new_day(char* to, std::int32_t day) {
     return put_pair(to, day_of_month);
 }
 
-// The same. Times that stand together are mostly of one day, so the last one is kept.
+// The same. Times that stand together are mostly of a few days, so the last ones are kept.
 char* put_day(char* to, std::int32_t day) {
-    static std::int32_t last_day = PG_INT32_MIN;
-    static char last_text[day_length];
-    if (day != last_day) {
-        put_new_day(last_text, day);
-        last_day = day;
+    constexpr unsigned most_kept = 16;
+    static struct {
+        bool used;
+        std::int32_t day;
+        char text[day_length];
+    } kept[most_kept];
+    auto& entry = kept[static_cast<unsigned>(day) % most_kept];
+    if (!entry.used || entry.day != day) {
+        put_new_day(entry.text, day);
+        entry.day = day;
+        entry.used = true;
     }
-    std::memcpy(to, last_text, day_length);
+    std::memcpy(to, entry.text, day_length);
     return to + day_length;
 }
 

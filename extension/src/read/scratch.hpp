@@ -7,11 +7,15 @@
 
 namespace muster::read {
 
+// Defines muster.kept_memory. Once per backend, from _PG_init.
+void init_scratch();
+
 // Moves a buffer into the current memory context: a kept one, or a new one if all are in use, by
 // this call or further up the stack. Should an error end the call, it goes with that context.
 json::Arena take_scratch();
 
-// Keeps the buffer for later calls, unless it has grown very large.
+// Keeps the buffer for later calls, unless it has grown past what
+// muster.kept_memory allows it.
 void keep_scratch(const json::Arena& arena);
 
 }  // namespace muster::read
