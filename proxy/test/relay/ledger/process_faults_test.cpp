@@ -62,3 +62,16 @@ BOOST_AUTO_TEST_CASE(the_postmaster_is_killed_five_times_while_commits_are_not_d
     BOOST_TEST(verdict.resets == 1u);
     BOOST_TEST(verdict.gaps == 0u);
 }
+
+// An asynchronous standby lacks some of what was published: that is taken back.
+BOOST_AUTO_TEST_CASE(a_standby_is_promoted) {
+    World world({.scenario = "postgres: a lagging standby promoted", .standby = true});
+    world.relay().start();
+    world.let_hear(50);
+    world.fail_over();
+    world.let_hear(50);
+    const Verdict verdict = world.finish();
+    BOOST_TEST(verdict.resets == 2u);
+    BOOST_TEST(verdict.withdrawn > 0u);
+    BOOST_TEST(verdict.gaps == 0u);
+}

@@ -22,8 +22,8 @@ struct Printer {
             return;
         std::cout << std::left << std::setw(40) << "scenario" << std::right;
         for (const char* column :
-             {"faults", "acked", "unknown", "undone", "taken back", "in stream", "lost", "twice",
-              "disorder", "phantoms", "ids", "unheard", "resets", "gaps"})
+             {"faults", "acked", "unknown", "undone", "taken back", "in stream", "withdrawn",
+              "lost", "twice", "disorder", "phantoms", "ids", "unheard", "resets", "gaps"})
             std::cout << std::setw(11) << column;
         std::cout << '\n' << lines().str() << std::flush;
     }
@@ -35,8 +35,8 @@ BOOST_GLOBAL_FIXTURE(Printer);
 void add_to_summary(const std::string& scenario, int faults, const Verdict& v) {
     lines() << std::left << std::setw(40) << scenario << std::right << std::setw(11) << faults;
     for (const std::size_t number :
-         {v.acknowledged, v.unknown, v.rolled_back, v.taken_back, v.in_stream, v.lost, v.duplicates,
-          v.out_of_order, v.phantoms, v.ids_back + v.broken_links + v.ids_reused,
+         {v.acknowledged, v.unknown, v.rolled_back, v.taken_back, v.in_stream, v.withdrawn, v.lost,
+          v.duplicates, v.out_of_order, v.phantoms, v.ids_back + v.broken_links + v.ids_reused,
           v.unheard + v.heard_twice, v.resets, v.gaps})
         lines() << std::setw(11) << number;
     lines() << '\n';

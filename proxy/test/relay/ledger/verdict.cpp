@@ -2,9 +2,11 @@
 #include "relay/ledger/verdict.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string_view>
+#include <utility>
 
 namespace muster::test::ledger {
 
@@ -134,20 +136,36 @@ class Judge {
                 continue;
             }
             ++verdict_.in_stream;
-            if (!committed_.contains(*entry.change))
-                wrong(verdict_.phantoms, text(entry) + " is not in the table");
-            if (const auto [at, is_new] = first_.emplace(*entry.change, id); !is_new)
+            const bool is_last_word = id.generation() == published_.rbegin()->first.generation();
+            if (!committed_.contains(*entry.change)) {
+                if (is_last_word)
+                    wrong(verdict_.phantoms, text(entry) + " is not in the table");
+                else
+                    ++verdict_.withdrawn;
+            }
+            const auto [at, is_new] = last_said_.emplace(*entry.change, id);
+            if (is_new)
+                continue;
+            if (at->second.generation() == id.generation())
                 wrong(verdict_.duplicates, text(entry) + " is also " + at->second.text());
+            else
+                ++verdict_.repeated;
+            at->second = id;
         }
         for (const Change& change : evidence_.table)
-            if (!first_.contains(change))
+            if (!last_said_.contains(change))
                 wrong(verdict_.lost, text(change) + " is in the table, but was not published");
     }
 
     void check_order() {
         std::map<std::string_view, std::size_t> newest;  // by aggregate: how far it has come
+        std::set<std::pair<std::uint64_t, Change>> seen;
+        std::uint64_t generation = 0;
         for (const auto& [id, entry] : published_) {
-            if (!entry.change || first_.at(*entry.change) != id)
+            if (generation != id.generation())
+                newest.clear();
+            generation = id.generation();
+            if (!entry.change || !seen.emplace(generation, *entry.change).second)
                 continue;
             const auto place = committed_.find(*entry.change);
             if (place == committed_.end())
@@ -164,10 +182,10 @@ class Judge {
         const Heard& heard = evidence_.subscriber;
         verdict_.gaps = heard.gaps.size();
         std::set<StreamId> ids;
-        std::set<Change> changes;
+        std::set<std::pair<std::uint64_t, Change>> changes;
         for (const Entry& entry : heard.entries) {
             if (!ids.insert(entry.id).second ||
-                (entry.change && !changes.insert(*entry.change).second))
+                (entry.change && !changes.emplace(entry.id.generation(), *entry.change).second))
                 wrong(verdict_.heard_twice, text(entry) + " reached the subscriber again");
         }
         for (const auto& [id, entry] : published_) {
@@ -187,7 +205,7 @@ class Judge {
     Verdict verdict_;
     std::map<Change, std::size_t> committed_;  // with its place in the table's order
     std::map<StreamId, Entry> published_;
-    std::map<Change, StreamId> first_;
+    std::map<Change, StreamId> last_said_;
 };
 
 }  // namespace

@@ -30,7 +30,7 @@ enum class Told {
 
 struct Transaction {
     Told told = Told::unknown;
-    bool durable = true;  // false: committed with synchronous_commit = off
+    bool durable = true;  // false: by synchronous_commit = off, or because the server was replaced
     std::vector<Change> changes;
 };
 
@@ -51,7 +51,8 @@ struct Heard {
 struct Evidence {
     std::vector<Transaction> ledger;
     std::vector<Change> table;  // what is committed, the changes of an aggregate as they were made
-    // Whether the server crashed: what was acknowledged without being durable may be gone then.
+    // Whether the server crashed, or another one took its place: what was acknowledged without
+    // being durable, or without having reached the other, may be gone then.
     bool crashed = false;
     std::vector<Entry> stream;     // from its first entry to its last
     std::vector<Entry> sightings;  // messages and entries seen before, in any order, repeatedly
@@ -65,16 +66,18 @@ struct Verdict {
     std::size_t rolled_back = 0;
     std::size_t taken_back = 0;  // acknowledged, not durable, and gone in a crash: allowed
     std::size_t in_stream = 0;   // resets not counted
+    std::size_t withdrawn = 0;   // published and then taken back by a reset
+    std::size_t repeated = 0;    // published again behind a reset
     // All of these are 0 in a good run.
     std::size_t lost = 0;          // committed, or acknowledged, and not to be found
-    std::size_t duplicates = 0;    // in the stream under two ids
+    std::size_t duplicates = 0;    // in one generation of the stream under two ids
     std::size_t out_of_order = 0;  // in the stream before an older change of the aggregate
     std::size_t phantoms = 0;      // to be found without having been committed
     std::size_t ids_back = 0;      // entries whose id is not above the one before
     std::size_t broken_links = 0;  // entries whose prev_id is not the id of the one before
     std::size_t ids_reused = 0;    // ids that meant one thing once and another later
     std::size_t unheard = 0;       // by the subscriber, and it was not told
-    std::size_t heard_twice = 0;   // by the subscriber, under two ids
+    std::size_t heard_twice = 0;   // by the subscriber, under two ids of one generation
     // What subscribers were told; whether that is right depends on what was done.
     std::size_t resets = 0;
     std::size_t gaps = 0;

@@ -224,6 +224,41 @@ BOOST_AUTO_TEST_CASE(what_was_trimmed_was_published) {
     BOOST_TEST(verdict.in_stream == 4u);
 }
 
+// Another server took over: it lacks a change that was published, and says one again.
+BOOST_AUTO_TEST_CASE(a_reset_takes_back_what_is_gone_and_nothing_more) {
+    auto evidence = good_evidence();
+    evidence.crashed = true;
+    evidence.ledger.push_back({Told::acknowledged, false, {{"b", "gone"}}});
+    evidence.ledger.push_back({Told::acknowledged, true, {{"b", "new"}}});
+    evidence.table.push_back({"b", "new"});
+    const auto later = [](std::uint64_t n) { return StreamId::of(2, 4, n); };
+    const std::vector<Entry> more = {{id(5), {}, Change{"b", "gone"}},
+                                     {later(0), {}, std::nullopt},
+                                     {later(1), {}, Change{"a", "3"}},
+                                     {later(2), {}, Change{"b", "new"}}};
+    evidence.stream.insert(evidence.stream.end(), more.begin(), more.end());
+    relink(evidence);
+    Verdict verdict = judge(evidence);
+    BOOST_TEST(verdict.good());
+    BOOST_TEST(verdict.withdrawn == 1u);
+    BOOST_TEST(verdict.repeated == 1u);
+    BOOST_TEST(verdict.taken_back == 1u);
+    BOOST_TEST(verdict.resets == 2u);
+    // Behind the reset nothing may be a phantom, said twice or in disorder.
+    auto worse = evidence;
+    worse.stream.push_back({later(3), {}, Change{"b", "gone"}});
+    relink(worse);
+    BOOST_TEST(wrongs(judge(worse)) == Wrongs({0, 0, 0, 1, 0, 0, 0, 0, 0}));
+    worse = evidence;
+    worse.stream.push_back({later(3), {}, Change{"b", "new"}});
+    relink(worse);
+    BOOST_TEST(wrongs(judge(worse)) == Wrongs({0, 1, 0, 0, 0, 0, 0, 0, 1}));
+    worse = evidence;
+    worse.stream.push_back({later(3), {}, Change{"a", "2"}});
+    relink(worse);
+    BOOST_TEST(wrongs(judge(worse)) == Wrongs({0, 0, 1, 0, 0, 0, 0, 0, 0}));
+}
+
 BOOST_AUTO_TEST_CASE(nothing_at_all_is_good_and_silence_is_not) {
     BOOST_TEST(judge({}).good());
     auto evidence = good_evidence();

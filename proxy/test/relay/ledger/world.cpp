@@ -105,6 +105,10 @@ World::World(Setup setup) : setup_(std::move(setup)) {
     postgres_ = std::make_unique<PostgresServer>(extension_programs(), settings);
     redis_ = std::make_unique<RedisServer>(setup_.redis_options);
     make_database();
+    if (setup_.standby) {
+        standby_ = std::make_unique<PostgresServer>(PostgresServer::Standby{}, *postgres_);
+        standby_->start();
+    }
     for (int i = 0; i < setup_.relays; ++i) {
         const std::string role = "relay_" + std::to_string(i);
         relays_.push_back(
@@ -114,15 +118,29 @@ World::World(Setup setup) : setup_(std::move(setup)) {
     subscriber_ = std::make_unique<Subscriber>(
         RedisAddress{"127.0.0.1", redis_->tcp().address.port, "default", "any"}, channel, stream);
     hold_transactions();
-    Writers::Manner manner;
-    manner.conninfo = postgres_->socket_conninfo("ledger");
-    manner.count = setup_.writers;
-    manner.durable = setup_.durable;
-    manner.seed = seed();
-    writers_ = std::make_unique<Writers>(manner);
+    start_writers();
 }
 
 World::~World() = default;
+
+void World::start_writers() {
+    Writers::Manner manner;
+    manner.conninfo = postgres_->socket_conninfo("ledger");
+    manner.count = setup_.writers;
+    manner.first = writers_started_ + 1;
+    manner.durable = setup_.durable;
+    manner.seed = seed();
+    writers_ = std::make_unique<Writers>(manner);
+    writers_started_ += setup_.writers;
+}
+
+// Of whichever server takes writes.
+std::string World::conninfo(const std::string& role) const {
+    const std::string port = std::to_string(postgres_->port());
+    return "host=127.0.0.1" + (standby_ ? std::string(",127.0.0.1") : "") + " port=" + port +
+           (standby_ ? "," + std::to_string(standby_->port()) : "") +
+           " dbname=ledger target_session_attrs=read-write user=" + role;
+}
 
 void World::make_database() {
     postgres_->psql("CREATE DATABASE ledger");
@@ -144,7 +162,7 @@ std::string World::relay_settings(const std::string& role) const {
            "[wire]\nlisten = \"127.0.0.1:0\"\n"
            "[database]\nconninfo = " +
            quoted(postgres_->socket_conninfo("ledger")) +
-           "\n[relay]\nconninfo = " + quoted(postgres_->tcp_conninfo(role) + " dbname=ledger") +
+           "\n[relay]\nconninfo = " + quoted(conninfo(role)) +
            "\nstream_length = " + std::to_string(setup_.stream_length) + "\n[redis]\naddress = " +
            quoted("127.0.0.1:" + std::to_string(redis_->tcp().address.port)) + "\n";
 }
@@ -215,6 +233,31 @@ void World::crash_postgres() {
     asking_ = pg_connect(postgres_->socket_conninfo("ledger"));
     add_to_ledger(Told::rolled_back, held_change_);
     hold_transactions();
+}
+
+void World::fail_over() {
+    let_write(50);
+    wait_until("the standby to follow", [&] {
+        return ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1";
+    });
+    standby_->stop();
+    let_hear(50);
+    writers_->stop();
+    // What was acknowledged there need not have reached the standby.
+    for (Transaction transaction : writers_->ledger()) {
+        transaction.durable = false;
+        ledger_.push_back(std::move(transaction));
+    }
+    add_to_ledger(Told::rolled_back, held_change_);
+    postgres_->kill();
+    count_fault();
+    crashed_ = true;
+    standby_->start();
+    standby_->promote();
+    postgres_ = std::move(standby_);
+    asking_ = pg_connect(postgres_->socket_conninfo("ledger"));
+    hold_transactions();
+    start_writers();
 }
 
 // Commits one change more. What committed before it is published before it, or with it.

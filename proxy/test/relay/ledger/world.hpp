@@ -53,6 +53,7 @@ class World {
         int writers = 6;
         bool durable = true;
         int relays = 1;  // none of them is started
+        bool standby = false;
         std::vector<std::string> postgres_settings = {};
         std::vector<std::string> redis_options = {"--appendonly", "yes", "--appendfsync", "always"};
         std::uint64_t stream_length = 10'000'000;
@@ -80,6 +81,9 @@ class World {
     void remember_stream();
 
     void crash_postgres();
+    // Kills the server, after its standby has ceased to follow and more has been published, and
+    // promotes the standby.
+    void fail_over();
     // Counts a fault for the summary.
     void count_fault() { ++faults_; }
     // Makes so many things in one transaction.
@@ -91,6 +95,8 @@ class World {
 
   private:
     void make_database();
+    void start_writers();
+    std::string conninfo(const std::string& role) const;
     void hold_transactions();
     void add_to_ledger(Told told, Change change);
     Change write_marker();
@@ -100,10 +106,12 @@ class World {
     const Setup setup_;
     Sandbox sandbox_;
     std::unique_ptr<PostgresServer> postgres_;
+    std::unique_ptr<PostgresServer> standby_;
     std::unique_ptr<RedisServer> redis_;
     std::vector<std::unique_ptr<RelayProgram>> relays_;
     std::unique_ptr<Subscriber> subscriber_;
     std::unique_ptr<Writers> writers_;
+    int writers_started_ = 0;
     PgConnection asking_;
 
     PgConnection held_;        // in a transaction that has made held_change_

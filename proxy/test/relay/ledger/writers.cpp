@@ -386,10 +386,10 @@ class Writer {
 }  // namespace
 
 Writers::Writers(const Manner& manner) : ledgers_(static_cast<std::size_t>(manner.count)) {
-    for (int number = 1; number <= manner.count; ++number)
-        threads_.emplace_back([this, manner, number] {
-            Writer writer(manner, number, ledgers_[static_cast<std::size_t>(number) - 1],
-                          acknowledged_);
+    for (std::size_t i = 0; i < ledgers_.size(); ++i)
+        threads_.emplace_back([this, manner, i] {
+            const int number = manner.first + static_cast<int>(i);
+            Writer writer(manner, number, ledgers_[i], acknowledged_);
             std::minstd_rand random(static_cast<unsigned>(number));
             while (!stopping_) {
                 if (!writer.work())

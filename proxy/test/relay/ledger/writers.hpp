@@ -24,6 +24,7 @@ class Writers {
     struct Manner {
         std::string conninfo;
         int count = 4;
+        int first = 1;        // number of the first of them; no two writers of a run have the same
         bool durable = true;  // false: with synchronous_commit = off
         unsigned seed = 1;
     };
