@@ -51,19 +51,19 @@ std::string PostgresServer::tcp_conninfo(const std::string& user) const {
 
 void PostgresServer::start() {
     const auto setting = [](const std::string& text) { return "--" + text; };
-    std::vector<std::string> arguments{program("postgres"),
-                                       "-D",
-                                       (sandbox_.path() / "data").string(),
-                                       "-p",
-                                       std::to_string(port_),
-                                       setting("listen_addresses=127.0.0.1"),
-                                       setting("unix_socket_directories=" +
-                                               sandbox_.path().string()),
-                                       setting("fsync=off"),
-                                       setting("max_connections=60"),
-                                       setting("shared_buffers=32MB"),
-                                       setting("max_prepared_transactions=10"),
-                                       setting("log_min_messages=warning")};
+    std::vector<std::string> arguments{
+        program("postgres"),
+        "-D",
+        (sandbox_.path() / "data").string(),
+        "-p",
+        std::to_string(port_),
+        setting("listen_addresses=127.0.0.1"),
+        setting("unix_socket_directories=" + sandbox_.path().string()),
+        setting("fsync=off"),
+        setting("max_connections=60"),
+        setting("shared_buffers=32MB"),
+        setting("max_prepared_transactions=10"),
+        setting("log_min_messages=warning")};
     for (const std::string& further : settings_)
         arguments.push_back(setting(further));
     server_ = std::make_unique<Process>(arguments, sandbox_.path() / "postgres.log", SIGQUIT);

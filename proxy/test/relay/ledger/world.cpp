@@ -256,6 +256,10 @@ void World::fail_over() {
     standby_->promote();
     postgres_ = std::move(standby_);
     asking_ = pg_connect(postgres_->socket_conninfo("ledger"));
+    // The standby may have learnt of a writer's prepared transaction, and not of its end.
+    const auto left = pg_exec(asking_, "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'w%'");
+    for (int row = 0; row < PQntuples(left.get()); ++row)
+        pg_exec(asking_, std::string("ROLLBACK PREPARED '") + PQgetvalue(left.get(), row, 0) + "'");
     hold_transactions();
     start_writers();
 }
