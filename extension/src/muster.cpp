@@ -3,6 +3,7 @@
 #include "count/count.hpp"
 #include "publish/publish.hpp"
 #include "read/scratch.hpp"
+#include "wake/wake.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -14,5 +15,6 @@ void _PG_init(void) {
     muster::publish::init();
     muster::count::init();
     muster::read::init_scratch();
+    muster::wake::init();
     muster::compat::reserve_settings("muster");
 }

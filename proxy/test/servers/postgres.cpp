@@ -8,11 +8,39 @@
 
 namespace muster::test {
 
-PostgresServer::PostgresServer() : PostgresServer(MUSTER_PG_BINDIR, {}) {}
+namespace {
 
-PostgresServer::PostgresServer(const std::filesystem::path& bindir,
-                               std::vector<std::string> settings)
-    : bindir_(bindir.string()), settings_(std::move(settings)), port_(free_port()) {
+// A PostgreSQL of this program's own with the extension in it.
+const std::string& programs_with_muster() {
+    static const Sandbox sandbox;
+    static const std::string programs = [] {
+        const auto output = sandbox.path() / "programs";
+        // As ourselves: the servers' user may not be able to enter the repository.
+        Process make({MUSTER_SOURCE_DIR "/deploy/prefix", (sandbox.path() / "prefix").string()},
+                     output, SIGKILL, false);
+        const int status = make.wait();
+        const std::string text = read_file(output);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            throw std::runtime_error("deploy/prefix failed: " + text);
+        return text.substr(0, text.find('\n'));
+    }();
+    return programs;
+}
+
+}  // namespace
+
+PostgresServer::PostgresServer() : programs_(MUSTER_PG_BINDIR), port_(free_port()) {
+    make_cluster();
+}
+
+PostgresServer::PostgresServer(const WithMuster& muster)
+    : programs_(programs_with_muster()), settings_(muster.settings), port_(free_port()) {
+    if (muster.preloaded)
+        settings_.push_back("shared_preload_libraries=muster");
+    make_cluster();
+}
+
+void PostgresServer::make_cluster() {
     const auto data = sandbox_.path() / "data";
     run_program({program("initdb"), "-D", data.string(), "-U", "postgres", "-E", "UTF8",
                  "--locale=C", "-A", "trust", "--no-sync"},
@@ -26,7 +54,7 @@ PostgresServer::PostgresServer(const std::filesystem::path& bindir,
 }
 
 PostgresServer::PostgresServer(Standby, const PostgresServer& primary)
-    : bindir_(primary.bindir_), settings_(primary.settings_), port_(free_port()) {
+    : programs_(primary.programs_), settings_(primary.settings_), port_(free_port()) {
     run_program({program("pg_basebackup"), "-D", (sandbox_.path() / "data").string(), "-R", "-c",
                  "fast", "--no-sync", "-d", primary.socket_conninfo()},
                 sandbox_.path() / "basebackup.log");
@@ -37,7 +65,7 @@ void PostgresServer::promote() {
 }
 
 std::string PostgresServer::program(const std::string& name) const {
-    return bindir_ + "/" + name;
+    return programs_ + "/" + name;
 }
 
 std::string PostgresServer::socket_conninfo(const std::string& database) const {

@@ -14,8 +14,14 @@ class PostgresServer {
     // Makes and starts a cluster that listens on a free port of 127.0.0.1 and on a Unix socket;
     // superuser "postgres", trusted; role "locked" needs the password "secret" on TCP.
     PostgresServer();
-    // The same with the programs of another directory, and with further settings ("name=value").
-    PostgresServer(const std::filesystem::path& bindir, std::vector<std::string> settings);
+
+    // The same with the extension to be had, as `make` built it; preloaded unless told otherwise.
+    // `settings` ("name=value") win over those of all servers here.
+    struct WithMuster {
+        bool preloaded = true;
+        std::vector<std::string> settings = {};
+    };
+    explicit PostgresServer(const WithMuster& muster);
 
     // A standby of `primary`, which streams from it. Not started.
     struct Standby {};
@@ -42,9 +48,10 @@ class PostgresServer {
 
   private:
     std::string program(const std::string& name) const;
+    void make_cluster();
 
     Sandbox sandbox_;
-    std::string bindir_;
+    std::string programs_;  // the directory of the server's programs
     std::vector<std::string> settings_;
     unsigned short port_;
     std::unique_ptr<Process> server_;

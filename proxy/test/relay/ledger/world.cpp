@@ -8,8 +8,6 @@
 #include <map>
 #include <stdexcept>
 
-#include <sys/wait.h>
-
 #include <boost/test/unit_test.hpp>
 
 #include "relay/ledger/summary.hpp"
@@ -28,19 +26,12 @@ int environment_number(const char* name) {
     return std::clamp(number, 1, 1'000'000);
 }
 
-// Runs a program of the repository with our own rights, which alone may reach it.
-void run_own(const std::vector<std::string>& arguments, const std::filesystem::path& log) {
-    Process process(arguments, log, SIGKILL, false);
-    const int status = process.wait();
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        throw std::runtime_error(arguments[0] + " failed: " + read_file(log));
-}
-
 bool can_relay_alone() {
     static const bool can = [] {
         const Sandbox sandbox;
-        run_own({MUSTER_PROXY_PROGRAM, "--help"}, sandbox.path() / "help");
-        return read_file(sandbox.path() / "help").find("--relay-only") != std::string::npos;
+        const auto log = sandbox.path() / "help";
+        Process({MUSTER_PROXY_PROGRAM, "--help"}, log, SIGKILL, false).wait();
+        return read_file(log).find("--relay-only") != std::string::npos;
     }();
     return can;
 }
@@ -57,19 +48,6 @@ int times(int count) {
 
 unsigned seed() {
     return static_cast<unsigned>(environment_number("MUSTER_SEED"));
-}
-
-std::filesystem::path extension_programs() {
-    static const Sandbox sandbox;
-    static const std::filesystem::path programs = [] {
-        const auto log = sandbox.path() / "prefix.log";
-        run_own({std::string(MUSTER_SOURCE_DIR) + "/deploy/prefix",
-                 (sandbox.path() / "prefix").string()},
-                log);
-        const std::string said = read_file(log);
-        return std::filesystem::path(said.substr(0, said.find('\n')));
-    }();
-    return programs;
 }
 
 RelayProgram::RelayProgram(std::filesystem::path directory, std::string role,
@@ -99,10 +77,8 @@ void RelayProgram::kill() {
 }
 
 World::World(Setup setup) : setup_(std::move(setup)) {
-    std::vector<std::string> settings{"shared_preload_libraries=muster"};
-    settings.insert(settings.end(), setup_.postgres_settings.begin(),
-                    setup_.postgres_settings.end());
-    postgres_ = std::make_unique<PostgresServer>(extension_programs(), settings);
+    postgres_ = std::make_unique<PostgresServer>(
+        PostgresServer::WithMuster{.settings = setup_.postgres_settings});
     redis_ = std::make_unique<RedisServer>(setup_.redis_options);
     make_database();
     if (setup_.standby) {
@@ -112,7 +88,7 @@ World::World(Setup setup) : setup_(std::move(setup)) {
     for (int i = 0; i < setup_.relays; ++i) {
         const std::string role = "relay_" + std::to_string(i);
         relays_.push_back(
-            std::make_unique<RelayProgram>(sandbox_.path(), role, relay_settings(role)));
+            std::make_unique<RelayProgram>(sandbox_.path(), role, relay_configuration(role)));
     }
     // Redis' default user takes any password.
     subscriber_ = std::make_unique<Subscriber>(
@@ -156,14 +132,15 @@ void World::make_database() {
                       {"shared" + std::to_string(i), "created 0." + std::to_string(i)});
 }
 
-std::string World::relay_settings(const std::string& role) const {
+std::string World::relay_configuration(const std::string& role) const {
     const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
     return "threads = 1\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
            "[wire]\nlisten = \"127.0.0.1:0\"\n"
            "[database]\nconninfo = " +
            quoted(postgres_->socket_conninfo("ledger")) +
            "\n[relay]\nconninfo = " + quoted(conninfo(role)) +
-           "\nstream_length = " + std::to_string(setup_.stream_length) + "\n[redis]\naddress = " +
+           "\nstream_length = " + std::to_string(setup_.stream_length) + "\n" +
+           setup_.relay_settings + "[redis]\naddress = " +
            quoted("127.0.0.1:" + std::to_string(redis_->tcp().address.port)) + "\n";
 }
 

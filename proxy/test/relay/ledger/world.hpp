@@ -21,10 +21,6 @@ int times(int count);
 // Other random numbers for each value of the environment's MUSTER_SEED; 1 if there is none.
 unsigned seed();
 
-// The PostgreSQL that has the extension in it, made once for the program. Returns its programs'
-// directory.
-std::filesystem::path extension_programs();
-
 // muster-proxy, alone with its relay where it can be (--relay-only).
 class RelayProgram {
   public:
@@ -57,6 +53,7 @@ class World {
         std::vector<std::string> postgres_settings = {};
         std::vector<std::string> redis_options = {"--appendonly", "yes", "--appendfsync", "always"};
         std::uint64_t stream_length = 10'000'000;
+        std::string relay_settings = {};  // further lines of its section
     };
     // Starts everything but the relays. Three transactions that have written are open from now on:
     // one in this database, one in another, and one that is prepared.
@@ -101,7 +98,7 @@ class World {
     void add_to_ledger(Told told, Change change);
     Change write_marker();
     void let_hear(const Change& change);
-    std::string relay_settings(const std::string& role) const;
+    std::string relay_configuration(const std::string& role) const;
 
     const Setup setup_;
     Sandbox sandbox_;
