@@ -72,8 +72,11 @@ Task<Outbox::Failure> Upkeep::measure(Outbox& outbox, std::uint64_t published) {
     auto base = co_await outbox.tick_before(at + 1);
     if (!base && base.error().sqlstate != Outbox::not_kept)
         co_return base.error();
-    const auto backlog =
-        co_await outbox.backlog(base ? base.value() : Tick{.id = 0, .snapshot = "3:3:"});
+    Tick from;
+    from.snapshot = "3:3:";  // before everything
+    if (base)
+        from = std::move(base).value();
+    const auto backlog = co_await outbox.backlog(from);
     if (!backlog)
         co_return backlog.error();
     set(stats_.backlog_rows, backlog.value().rows);

@@ -169,18 +169,23 @@ void World::let_write(std::uint64_t count) {
     wait_until("writers", [&] { return writers_->acknowledged() >= until; });
 }
 
-void World::let_hear(std::size_t count) {
-    const std::size_t until = subscriber_->count() + count;
-    wait_until("the subscriber to hear something", [&] {
+void World::wait_for_relay(const std::string& what, const std::function<bool()>& condition) {
+    wait_until(what, [&] {
         for (const auto& relay : relays_)
             relay->check();
-        return subscriber_->count() >= until;
+        return condition();
     });
 }
 
+void World::let_hear(std::size_t count) {
+    const std::size_t until = subscriber_->count() + count;
+    wait_for_relay("the subscriber to hear something",
+                   [&] { return subscriber_->count() >= until; });
+}
+
 void World::let_hear(const Change& change) {
-    wait_until("the subscriber to hear of " + change.aggregate,
-               [&] { return subscriber_->heard(change); });
+    wait_for_relay("the subscriber to hear of " + change.aggregate,
+                   [&] { return subscriber_->heard(change); });
 }
 
 std::string World::ask(const std::string& sql) {

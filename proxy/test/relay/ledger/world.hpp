@@ -2,6 +2,7 @@
 // processes, writers and a subscriber, and transactions that nobody ends.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,6 +99,7 @@ class World {
     void add_to_ledger(Told told, Change change);
     Change write_marker();
     void let_hear(const Change& change);
+    void wait_for_relay(const std::string& what, const std::function<bool()>& condition);
     std::string relay_configuration(const std::string& role) const;
 
     const Setup setup_;
