@@ -14,11 +14,7 @@ BOOST_AUTO_TEST_CASE(the_relay_is_killed_fifty_times) {
     for (int i = 0; i < times(50); ++i) {
         world.relay().start();
         if (i % 5 == 4)  // as soon as it has a session, and has not led yet or has just begun
-            wait_until("a session of the relay", [&] {
-                return world.ask(
-                           "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay_0'") !=
-                       "0";
-            });
+            wait_until("a session of the relay", [&] { return world.has_session(0); });
         else
             world.let_hear(1 + random() % 60);
         world.relay().kill();

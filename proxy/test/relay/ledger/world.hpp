@@ -25,10 +25,10 @@ unsigned seed();
 // muster-proxy, alone with its relay where it can be (--relay-only).
 class RelayProgram {
   public:
-    // `role` is its login role, by which PostgreSQL tells one from another.
-    RelayProgram(std::filesystem::path directory, std::string role, const std::string& settings);
+    // `name` is that of its files in the directory.
+    RelayProgram(const std::filesystem::path& directory, const std::string& name,
+                 const std::string& configuration);
 
-    const std::string& role() const { return role_; }
     void start();
     void kill();
     void signal(int number) const { process_->signal(number); }
@@ -37,7 +37,6 @@ class RelayProgram {
     std::string log() const { return read_file(log_); }
 
   private:
-    std::string role_;
     std::filesystem::path configuration_;
     std::filesystem::path log_;
     std::unique_ptr<Process> process_;
@@ -49,15 +48,19 @@ class World {
         std::string scenario;  // its name in the summary
         int writers = 6;
         bool durable = true;
-        int relays = 1;  // none of them is started
+        // None of them is started. The first is connected by TCP, the second by the Unix socket.
+        int relays = 1;
         bool standby = false;
+        // Whether there are transactions of this database that have written, or are prepared, and
+        // stay open. Otherwise the one in another database is joined by one that only reads.
+        bool hold = true;
         std::vector<std::string> postgres_settings = {};
         std::vector<std::string> redis_options = {"--appendonly", "yes", "--appendfsync", "always"};
         std::uint64_t stream_length = 10'000'000;
         std::string relay_settings = {};  // further lines of its section
     };
-    // Starts everything but the relays. Three transactions that have written are open from now on:
-    // one in this database, one in another, and one that is prepared.
+    // Starts everything but the relays. Three transactions that have written are open from now on,
+    // unless told otherwise: one in this database, one in another, and one that is prepared.
     explicit World(Setup setup);
     ~World();
 
@@ -74,6 +77,8 @@ class World {
     std::string ask(const std::string& sql);
     // The number of the relay that has the lead, if one has.
     std::optional<std::size_t> leader();
+    // Whether this relay has a session.
+    bool has_session(std::size_t relay);
 
     // Looks at what the stream holds, to compare it with what it holds at the end.
     void remember_stream();
@@ -89,18 +94,20 @@ class World {
 
     // Ends the writers and then the open transactions, while checking that those delayed nobody but
     // themselves; judges, adds a line to the summary, and reports what is wrong to Boost.Test.
+    // Of what is committed, as many changes may be unpublished as the server says that it dropped.
     Verdict finish();
 
   private:
     void make_database();
     void start_writers();
-    std::string conninfo(const std::string& role) const;
+    std::string relay_conninfo(int relay) const;
     void hold_transactions();
+    void release_transactions();
     void add_to_ledger(Told told, Change change);
     Change write_marker();
     void let_hear(const Change& change);
     void wait_for_relay(const std::string& what, const std::function<bool()>& condition);
-    std::string relay_configuration(const std::string& role) const;
+    std::string relay_configuration(int relay) const;
 
     const Setup setup_;
     Sandbox sandbox_;
