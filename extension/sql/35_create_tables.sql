@@ -147,7 +147,7 @@ $$;
 CREATE FUNCTION muster.data_index_statement(
     relation text, columns text[], newest_first bool, is_unique bool, is_concurrent bool)
 RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT format('CREATE %sINDEX %sON %s (%s)',
     CASE WHEN is_unique THEN 'UNIQUE ' ELSE '' END,

@@ -16,14 +16,19 @@
 -- The document functions always return one row. They are declared as sets because a function that returns
 -- a set may hand its caller the row where it is to stay: of a large document every copy counts. An unknown
 -- id gives a row of nulls.
---
--- They cost what their statements do, far more than the planner's usual 1.
+
+-- What the planner is to know: read_support() tells how many rows a list gives and what it costs, from constant
+-- arguments and the tables' sizes. Where it cannot (no tables yet), ROWS and COST stand: those of a page of 100.
+-- An item costs the same whatever the tables' sizes: COST alone says so, and planning stays quick.
+CREATE FUNCTION muster.read_support(internal) RETURNS internal
+LANGUAGE c STRICT STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'muster_read_support';
 
 CREATE FUNCTION muster.agents_json(
     status text DEFAULT NULL, row_limit int DEFAULT 100, row_offset int DEFAULT 0, after text DEFAULT NULL,
     include text DEFAULT 'goals,tools,event_count', fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 100000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_agents_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 1300000 ROWS 1 SUPPORT muster.read_support
+AS 'MODULE_PATHNAME', 'muster_agents_json';
 COMMENT ON FUNCTION muster.agents_json(text, int, int, text, text, text) IS
     'a page of agents with their goals, tools and numbers of events, newest first, and the cursor of the next page';
 
@@ -31,7 +36,7 @@ CREATE FUNCTION muster.agent_json(
     id uuid, include text DEFAULT 'goals,tools,event_count', fields text DEFAULT NULL,
     OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 5000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_agent_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 40000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_agent_json';
 COMMENT ON FUNCTION muster.agent_json(uuid, text, text) IS
     'an agent with its goals, tools and number of events';
 
@@ -40,14 +45,15 @@ CREATE FUNCTION muster.goals_json(
     row_limit int DEFAULT 100, row_offset int DEFAULT 0, after text DEFAULT NULL,
     include text DEFAULT '', fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 20000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_goals_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 8700 ROWS 1 SUPPORT muster.read_support
+AS 'MODULE_PATHNAME', 'muster_goals_json';
 COMMENT ON FUNCTION muster.goals_json(uuid, text, text, int, int, text, text, text) IS
     'a page of goals, newest first, and the cursor of the next page; include: agent';
 
 CREATE FUNCTION muster.goal_json(
     id text, include text DEFAULT '', fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 2000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_goal_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 3300 ROWS 1 AS 'MODULE_PATHNAME', 'muster_goal_json';
 COMMENT ON FUNCTION muster.goal_json(text, text, text) IS
     'the goal with that goal_id or, if there is none, that uuid; include: agent';
 
@@ -55,14 +61,15 @@ CREATE FUNCTION muster.tools_json(
     enabled_only bool DEFAULT false, row_limit int DEFAULT 100, row_offset int DEFAULT 0,
     after text DEFAULT NULL, include text DEFAULT '', fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 20000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tools_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 8700 ROWS 1 SUPPORT muster.read_support
+AS 'MODULE_PATHNAME', 'muster_tools_json';
 COMMENT ON FUNCTION muster.tools_json(bool, int, int, text, text, text) IS
     'a page of tools by name, and the cursor of the next page; include: agent_count';
 
 CREATE FUNCTION muster.tool_json(
     id uuid, include text DEFAULT '', fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 2000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tool_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 3300 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tool_json';
 COMMENT ON FUNCTION muster.tool_json(uuid, text, text) IS 'a tool; include: agent_count';
 
 CREATE FUNCTION muster.tool_executions_json(
@@ -71,20 +78,21 @@ CREATE FUNCTION muster.tool_executions_json(
     row_offset int DEFAULT 0, after text DEFAULT NULL, fields text DEFAULT NULL,
     OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 20000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tool_executions_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 8700 ROWS 1 SUPPORT muster.read_support
+AS 'MODULE_PATHNAME', 'muster_tool_executions_json';
 COMMENT ON FUNCTION muster.tool_executions_json(uuid, text, text, text, text, int, int, text, text) IS
     'a page of tool executions, newest first, and the cursor of the next page';
 
 CREATE FUNCTION muster.tool_execution_json(
     id uuid, fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 2000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tool_execution_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 3300 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tool_execution_json';
 COMMENT ON FUNCTION muster.tool_execution_json(uuid, text) IS 'a tool execution';
 
 CREATE FUNCTION muster.tool_execution_by_invocation_json(
     invocation_id uuid, fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 2000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tool_execution_by_invocation_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 3300 ROWS 1 AS 'MODULE_PATHNAME', 'muster_tool_execution_by_invocation_json';
 COMMENT ON FUNCTION muster.tool_execution_by_invocation_json(uuid, text) IS
     'the tool execution of that invocation';
 
@@ -93,14 +101,15 @@ CREATE FUNCTION muster.events_json(
     row_limit int DEFAULT 100, row_offset int DEFAULT 0, after text DEFAULT NULL,
     fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 20000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_events_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 8700 ROWS 1 SUPPORT muster.read_support
+AS 'MODULE_PATHNAME', 'muster_events_json';
 COMMENT ON FUNCTION muster.events_json(uuid, text, text, int, int, text, text) IS
     'a page of events, newest first, and the cursor of the next page';
 
 CREATE FUNCTION muster.event_json(
     id uuid, fields text DEFAULT NULL, OUT body json, OUT next text)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE COST 2000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_event_json';
+LANGUAGE c STABLE PARALLEL SAFE COST 3300 ROWS 1 AS 'MODULE_PATHNAME', 'muster_event_json';
 COMMENT ON FUNCTION muster.event_json(uuid, text) IS 'an event';
 
 -- An agent as a row: the API's columns, the children (null when not included), and users' own columns.
@@ -114,13 +123,14 @@ CREATE FUNCTION muster.agents(
     status text DEFAULT NULL, row_limit int DEFAULT 100, row_offset int DEFAULT 0, after text DEFAULT NULL,
     include text DEFAULT 'goals,tools,event_count')
 RETURNS SETOF muster.agent_row
-LANGUAGE c STABLE PARALLEL SAFE COST 100000 ROWS 100 AS 'MODULE_PATHNAME', 'muster_agents';
+LANGUAGE c STABLE PARALLEL SAFE COST 1300000 ROWS 100 SUPPORT muster.read_support
+AS 'MODULE_PATHNAME', 'muster_agents';
 COMMENT ON FUNCTION muster.agents(text, int, int, text, text) IS
     'a page of agents with their goals, tools and numbers of events, newest first';
 
 CREATE FUNCTION muster.agent(id uuid, include text DEFAULT 'goals,tools,event_count')
 RETURNS SETOF muster.agent_row
-LANGUAGE c STABLE PARALLEL SAFE COST 5000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_agent';
+LANGUAGE c STABLE PARALLEL SAFE COST 40000 ROWS 1 AS 'MODULE_PATHNAME', 'muster_agent';
 COMMENT ON FUNCTION muster.agent(uuid, text) IS 'an agent with its goals, tools and number of events';
 
 CREATE FUNCTION muster.project(doc jsonb, fields text) RETURNS json

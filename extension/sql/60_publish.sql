@@ -19,7 +19,7 @@ CREATE FUNCTION muster.publish_statement(
     relation text, operation text, event_type text, aggregate_type text, payload text,
     key text[], columns text[], ignored text[], naive text)
 RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT format('CREATE OR REPLACE TRIGGER muster_publish_%s AFTER %s ON %s FOR EACH ROW'
               ' EXECUTE FUNCTION muster.publish_change(%L, %L, %L, %L, %L, %L, %L)',

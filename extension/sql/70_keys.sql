@@ -20,11 +20,11 @@ BEGIN
         RAISE EXCEPTION 'an API key needs a name' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF tier NOT IN ('standard', 'premium') THEN
-        RAISE EXCEPTION 'invalid value for "tier": "%"', tier USING ERRCODE = 'invalid_parameter_value',
+        RAISE EXCEPTION 'invalid value for "tier": "%"', left(tier, 100) USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed are standard and premium.';
     END IF;
     IF NOT scopes <@ '{read,write}' OR scopes = '{}' THEN
-        RAISE EXCEPTION 'invalid value for "scopes": %', scopes USING ERRCODE = 'invalid_parameter_value',
+        RAISE EXCEPTION 'invalid value for "scopes": %', left(scopes::text, 100) USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed are read and write, at least one.';
     END IF;
     INSERT INTO muster.api_keys AS k (name, sha256, tier, scopes)

@@ -2,8 +2,8 @@
 #include "compat.hpp"
 #include "count/count.hpp"
 #include "publish/publish.hpp"
-#include "read/scratch.hpp"
 #include "wake/wake.hpp"
+#include "read/scratch.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -14,7 +14,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
     muster::publish::init();
     muster::count::init();
-    muster::read::init_scratch();
     muster::wake::init();
+    muster::read::init_scratch();
     muster::compat::reserve_settings("muster");
 }

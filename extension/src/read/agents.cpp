@@ -165,15 +165,11 @@ void run_rows(FunctionCallInfo fcinfo, const Request& request, bool is_list) {
     }
     MemoryContext row_context = compat::small_context(CurrentMemoryContext, "muster row");
     RowPage self{};
-    init_page(self.page, request, row_context);
+    init_page(self.page, request, is_list, row_context);
     self.page.prepare = prepare_rows;
     self.page.take = take_tuple;
     self.rows = make_list<HeapTuple>();
-    if (is_list) {
-        run_page(self.page, source);
-    } else {
-        run_item(self.page, source);
-    }
+    run_page(self.page, source);
     if (self.rows.count > 0) {
         json::Arena texts = take_scratch();
         const Children children = fetch_children(self.page, source, texts, row_context);

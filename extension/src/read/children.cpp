@@ -60,42 +60,44 @@ struct CountReceiver {
 };
 
 void make_text(StringInfo sql, const PlanKey& key, const Source& source, const void*) {
-    const char* text = nullptr;
+    const char* columns = "t.*";
+    const char* rest = nullptr;
     switch (key.form) {
         case Form::GoalsOf:
-            text = "SELECT t.* FROM %s.goals t WHERE t.agent_id OPERATOR(pg_catalog.=) ANY ($1)";
+            rest = "goals t WHERE t.agent_id OPERATOR(pg_catalog.=) ANY ($1)";
             break;
         case Form::LinksOf:
-            text =
-                "SELECT t.agent_id, t.tool_id FROM %s.agent_tools t"
-                " WHERE t.agent_id OPERATOR(pg_catalog.=) ANY ($1)";
+            columns = "t.agent_id, t.tool_id";
+            rest = "agent_tools t WHERE t.agent_id OPERATOR(pg_catalog.=) ANY ($1)";
             break;
         case Form::ToolsOf:
-            text = "SELECT t.* FROM %s.tools t WHERE t.id OPERATOR(pg_catalog.=) ANY ($1)";
+            rest = "tools t WHERE t.id OPERATOR(pg_catalog.=) ANY ($1)";
             break;
         case Form::AllTools:
-            text = "SELECT t.* FROM %s.tools t";
+            rest = "tools t";
             break;
         case Form::EventCount:
-            text =
-                "SELECT t.aggregate_id, pg_catalog.count(*) AS n FROM %s.events t"
-                " WHERE t.aggregate_id OPERATOR(pg_catalog.=) ANY ($1) GROUP BY t.aggregate_id";
+            columns = "t.aggregate_id, pg_catalog.count(*) AS n";
+            rest =
+                "events t WHERE t.aggregate_id OPERATOR(pg_catalog.=) ANY ($1)"
+                " GROUP BY t.aggregate_id";
             break;
         case Form::AgentsOf:
-            text =
-                "SELECT t.id, t.name, t.did FROM %s.agents t"
-                " WHERE t.id OPERATOR(pg_catalog.=) ANY ($1)";
+            columns = "t.id, t.name, t.did";
+            rest = "agents t WHERE t.id OPERATOR(pg_catalog.=) ANY ($1)";
             break;
         case Form::AgentCount:
-            text =
-                "SELECT t.tool_id, pg_catalog.count(DISTINCT t.agent_id) AS n FROM %s.agent_tools t"
-                " WHERE t.tool_id OPERATOR(pg_catalog.=) ANY ($1) GROUP BY t.tool_id";
+            columns = "t.tool_id, pg_catalog.count(DISTINCT t.agent_id) AS n";
+            rest =
+                "agent_tools t WHERE t.tool_id OPERATOR(pg_catalog.=) ANY ($1) GROUP BY t.tool_id";
             break;
         case Form::List:
         case Form::Item:
             pg_unreachable();
     }
-    appendStringInfo(sql, text, source.quoted_schema);
+    appendStringInfo(sql, "SELECT %s FROM %s.%s",
+                     key.columns == all_columns ? columns : key.columns, source.quoted_schema,
+                     rest);
 }
 
 // A goal's agent: the page's keys are the agents' own.
@@ -107,7 +109,8 @@ void fetch_agents(const Fetch& fetch, ChildSet& set) {
     receiver.ids = &fetch.keys();
     receiver.fields = fetch.fields(set);
     receiver.texts = make_zeros<Segment>(key_count + 1UL);
-    run_for(Form::AgentsOf, fetch.source, fetch.keys(), receiver.base);
+    run_for(Form::AgentsOf, fetch.source, fetch.keys(), receiver.base,
+            select_list(fetch.source, agents_table, receiver.fields, 0, {"id"}));
 
     set.starts = make_zeros<std::uint32_t>(key_count + 1UL);
     set.segments = make_array<Segment>(key_count);
@@ -158,12 +161,14 @@ std::size_t digits(std::int64_t count) {
 
 }  // namespace
 
-void run_for(Form form, const Source& source, const UuidMap& keys, Receiver& receiver) {
+void run_for(Form form, const Source& source, const UuidMap& keys, Receiver& receiver,
+             SelectList columns) {
     if (keys.keys.count == 0) {
         return;
     }
     PlanKey key{};
     key.schema = source.schema;
+    key.columns = columns;
     key.form = form;
     Parameters parameters{};
     if (form != Form::AllTools) {

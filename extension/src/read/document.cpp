@@ -12,7 +12,6 @@ struct JsonPage {
     Page page;  // must come first
     json::Arena* out;
     json::RowWriter writer;
-    bool is_list;
     List<Segment> rows;  // the members of each, without braces; only when there are children
 };
 
@@ -47,20 +46,11 @@ MemoryContext make_row_context() {
     return compat::small_context(CurrentMemoryContext, "muster row");
 }
 
-void run_request(JsonPage& self, const Source& source) {
-    if (self.is_list) {
-        run_page(self.page, source);
-    } else {
-        run_item(self.page, source);
-    }
-}
-
 void init(JsonPage& self, const Request& request, json::Arena& out, bool is_list,
           MemoryContext row_context) {
-    init_page(self.page, request, row_context);
+    init_page(self.page, request, is_list, row_context);
     self.page.prepare = prepare_row;
     self.out = &out;
-    self.is_list = is_list;
 }
 
 // Writes the answer of a request without children. False if an item was not found.
@@ -72,7 +62,7 @@ bool put_plain(json::Arena& out, const text*& next, const Request& request, cons
     if (is_list) {
         out.put('[');
     }
-    run_request(self, source);
+    run_page(self.page, source);
     if (is_list) {
         out.put(']');
         next = next_cursor(self.page);
@@ -126,12 +116,12 @@ void stitch(json::Arena& out, const JsonPage& self, const Children& children) {
     const ChildKeys keys = make_child_keys(children);
     const List<Segment>& rows = self.rows;
     const List<std::int32_t>& groups = self.page.groups;
-    std::size_t size = self.is_list ? 2 : 0;
+    std::size_t size = self.page.is_list ? 2 : 0;
     for (std::uint32_t i = 0; i < rows.count; i++) {
         size += row_size(rows[i], groups[i], children, keys) + (i > 0 ? 1 : 0);
     }
     char* to = out.reserve(size);
-    if (self.is_list) {
+    if (self.page.is_list) {
         *to++ = '[';
     }
     for (std::uint32_t i = 0; i < rows.count; i++) {
@@ -140,7 +130,7 @@ void stitch(json::Arena& out, const JsonPage& self, const Children& children) {
         }
         to = put_row(to, self.out->data, rows[i], groups[i], children, keys);
     }
-    if (self.is_list) {
+    if (self.page.is_list) {
         *to++ = ']';
     }
     out.commit(to);
@@ -155,7 +145,7 @@ bool put_full(json::Arena& out, const text*& next, const Request& request, const
     init(self, request, texts, is_list, row_context);
     self.page.take = take_row;
     self.rows = make_list<Segment>();
-    run_request(self, source);
+    run_page(self.page, source);
     const bool found = is_list || self.page.taken > 0;
     if (found) {
         stitch(out, self, fetch_children(self.page, source, texts, row_context));

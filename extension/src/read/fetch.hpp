@@ -2,6 +2,7 @@
 #pragma once
 
 #include "read/children.hpp"
+#include "read/columns.hpp"
 
 namespace muster::read {
 
@@ -22,16 +23,16 @@ struct Fetch {
 static_assert(std::is_trivially_destructible_v<Fetch>);
 
 // Runs the form's statement for a set of keys. Without keys there is nothing to ask.
-void run_for(Form form, const Source& source, const UuidMap& keys, Receiver& receiver);
+void run_for(Form form, const Source& source, const UuidMap& keys, Receiver& receiver,
+             SelectList columns = all_columns);
 
 // Appends the row as an object.
 Segment put_object(json::Arena& out, const json::RowWriter& writer, TupleTableSlot* slot);
 
 template <class T>
 T* make_zeros(std::size_t count) {
-    return static_cast<T*>(
-        MemoryContextAllocExtended(CurrentMemoryContext, sizeof(T) * count,
-                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    return static_cast<T*>(MemoryContextAllocExtended(CurrentMemoryContext, sizeof(T) * count,
+                                                      MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
 }
 
 template <class T>

@@ -69,7 +69,9 @@ void fetch_goals(const Fetch& fetch, ChildSet& set) {
     receiver.keys = &fetch.keys();
     receiver.fields = fetch.fields(set);
     receiver.rows = make_list<GoalRow>(1024);
-    run_for(Form::GoalsOf, fetch.source, fetch.keys(), receiver.base);
+    run_for(Form::GoalsOf, fetch.source, fetch.keys(), receiver.base,
+            select_list(fetch.source, goals_table, receiver.fields, 0,
+                        {"agent_id", "created_at", "id"}));
 
     const std::uint32_t key_count = fetch.keys().keys.count;
     const GoalRow** order = group_by_key(receiver.rows, key_count, set.starts);

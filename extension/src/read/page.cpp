@@ -3,6 +3,8 @@
 // size.
 #include "read/page.hpp"
 
+#include "read/columns.hpp"
+
 namespace muster::read {
 namespace {
 
@@ -45,7 +47,9 @@ void append_start(StringInfo sql, const Table& table, Start start, int parameter
 
 void make_page_text(StringInfo sql, const PlanKey& key, const Source& source, const void* detail) {
     const auto& table = *static_cast<const Table*>(detail);
-    appendStringInfo(sql, "SELECT t.* FROM %s.%s t WHERE true", source.quoted_schema, table.name);
+    appendStringInfo(sql, "SELECT %s FROM %s.%s t WHERE true",
+                     key.columns == all_columns ? "t.*" : key.columns, source.quoted_schema,
+                     table.name);
     int parameter = 1;
     for (int i = 0; i < table.filter_count; i++) {
         if ((key.filters & 1 << i) != 0) {
@@ -64,9 +68,10 @@ void make_page_text(StringInfo sql, const PlanKey& key, const Source& source, co
     }
 }
 
-PlanKey page_key(const Request& request, const Source& source, Form form) {
+PlanKey page_key(const Request& request, const Source& source, Form form, SelectList columns) {
     PlanKey key{};
     key.schema = source.schema;
+    key.columns = columns;
     key.table = request.table->number;
     key.form = form;
     key.filters = static_cast<std::uint8_t>(request.filters);
@@ -83,9 +88,9 @@ Parameters filter_parameters(const Request& request) {
     return parameters;
 }
 
-void run_from(Page& page, const Source& source, Start start, bool naive) {
+void run_from(Page& page, const Source& source, SelectList columns, Start start, bool naive) {
     const Request& request = *page.request;
-    PlanKey key = page_key(request, source, Form::List);
+    PlanKey key = page_key(request, source, Form::List, columns);
     key.start = start;
     key.naive = naive;
     key.limit_bits = limit_bits(request.offset + request.limit + 1);
@@ -104,6 +109,43 @@ void run_from(Page& page, const Source& source, Start start, bool naive) {
     run(key, source, parameters, make_page_text, request.table, page.base);
 }
 
+// The columns that reading children and, for a list, ordering takes besides those asked for.
+SelectList page_columns(const Page& page, const Source& source) {
+    const Request& request = *page.request;
+    const Table& table = *request.table;
+    const char* child_key = request.children != 0 ? table.child_key : "";
+    if (!page.is_list) {
+        return select_list(source, table, request.fields, request.children, {child_key});
+    }
+    return select_list(source, table, request.fields, request.children,
+                       {"id", table.order_column(), child_key});
+}
+
+// A page takes one statement, and another for the rows without a time when a page after a cursor
+// reaches them.
+void run_list(Page& page, const Source& source) {
+    const Request& request = *page.request;
+    const ColumnFacts order =
+        column_facts(source.relation(request.table->name), request.table->order_column());
+    const SelectList columns = page_columns(page, source);
+    const bool naive = order.type == TIMESTAMPOID;
+    if (!request.has_cursor) {
+        run_from(page, source, columns, Start::Top, naive);
+        return;
+    }
+    run_from(page, source, columns, request.cursor.is_null ? Start::AfterNull : Start::AfterKey,
+             naive);
+    if (!request.cursor.is_null && order.nullable && !page.more) {
+        run_from(page, source, columns, Start::AllNulls, naive);
+    }
+}
+
+void run_item(Page& page, const Source& source) {
+    const Request& request = *page.request;
+    run(page_key(request, source, Form::Item, page_columns(page, source)), source,
+        filter_parameters(request), make_page_text, request.table, page.base);
+}
+
 int find_named(TupleDesc descriptor, std::string_view name, int guess) {
     // Tables made by create_tables() have the API's columns in its order.
     if (guess < descriptor->natts && name == NameStr(TupleDescAttr(descriptor, guess)->attname)) {
@@ -115,15 +157,6 @@ int find_named(TupleDesc descriptor, std::string_view name, int guess) {
         }
     }
     return -1;
-}
-
-bool is_child(const Table& table, std::uint32_t children, std::string_view name) {
-    for (int i = 0; i < table.child_count; i++) {
-        if ((children & 1U << i) != 0 && table.children[i].name == name) {
-            return true;
-        }
-    }
-    return false;
 }
 
 }  // namespace
@@ -144,7 +177,7 @@ void add_columns(json::RowWriter& writer, TupleDesc descriptor, const Table& tab
     }
     for (int i = 0; i < descriptor->natts; i++) {
         const std::string_view name = NameStr(TupleDescAttr(descriptor, i)->attname);
-        if (is_api[i] || is_child(table, children, name)) {
+        if (is_api[i] || table.has_child(children, name)) {
             continue;
         }
         const json::Field* field = fields == nullptr ? nullptr : fields->find(name);
@@ -154,9 +187,10 @@ void add_columns(json::RowWriter& writer, TupleDesc descriptor, const Table& tab
     }
 }
 
-void init_page(Page& page, const Request& request, MemoryContext row_context) {
+void init_page(Page& page, const Request& request, bool is_list, MemoryContext row_context) {
     init_receiver(page, row_context);
     page.request = &request;
+    page.is_list = is_list;
     page.context = CurrentMemoryContext;
     page.keys = make_uuid_map();
     page.groups = make_list<std::int32_t>();
@@ -164,14 +198,15 @@ void init_page(Page& page, const Request& request, MemoryContext row_context) {
 
 void Page::start(TupleDesc descriptor) {
     const Table& table = *request->table;
-    id_attribute = find_column(descriptor, "id", UUIDOID);
-    if (table.order == Order::Newest) {
-        order_attribute = find_column(descriptor, "created_at", TIMESTAMPTZOID, TIMESTAMPOID);
-    } else {
-        order_attribute = find_text_column(descriptor, "name");
+    if (is_list) {
+        id_attribute = find_column(descriptor, "id", UUIDOID);
+        order_attribute = table.order == Order::Newest
+                              ? find_column(descriptor, "created_at", TIMESTAMPTZOID, TIMESTAMPOID)
+                              : find_text_column(descriptor, "name");
     }
-    key_attribute = table.child_key == nullptr ? static_cast<AttrNumber>(InvalidAttrNumber)
-                                               : find_column(descriptor, table.child_key, UUIDOID);
+    if (request->children != 0) {
+        key_attribute = find_column(descriptor, table.child_key, UUIDOID);
+    }
     prepare(*this, descriptor);
 }
 
@@ -185,13 +220,13 @@ bool Page::row(TupleTableSlot* slot) {
         return false;
     }
     take(*this, slot);
-    if (key_attribute != InvalidAttrNumber && request->children != 0) {
+    if (request->children != 0) {
         bool is_null;
         Datum key = slot_getattr(slot, key_attribute, &is_null);
         groups.push(is_null ? -1 : keys.add(*DatumGetUUIDP(key)));
     }
     taken++;
-    if (taken == request->limit) {
+    if (is_list && taken == request->limit) {
         remember(slot);
     }
     return true;
@@ -215,24 +250,11 @@ void Page::remember(TupleTableSlot* slot) {
 }
 
 void run_page(Page& page, const Source& source) {
-    const Request& request = *page.request;
-    const ColumnFacts order =
-        column_facts(source.relation(request.table->name), request.table->order_column());
-    const bool naive = order.type == TIMESTAMPOID;
-    if (!request.has_cursor) {
-        run_from(page, source, Start::Top, naive);
-        return;
+    if (page.is_list) {
+        run_list(page, source);
+    } else {
+        run_item(page, source);
     }
-    run_from(page, source, request.cursor.is_null ? Start::AfterNull : Start::AfterKey, naive);
-    if (!request.cursor.is_null && order.nullable && !page.more) {
-        run_from(page, source, Start::AllNulls, naive);
-    }
-}
-
-void run_item(Page& page, const Source& source) {
-    const Request& request = *page.request;
-    run(page_key(request, source, Form::Item), source, filter_parameters(request), make_page_text,
-        request.table, page.base);
 }
 
 text* next_cursor(const Page& page) {

@@ -13,6 +13,7 @@ namespace muster::read {
 struct Page {
     Receiver base;  // must come first
     const Request* request;
+    bool is_list;           // or an item, which has neither order nor cursor
     MemoryContext context;  // what outlives the statement goes here
     void (*prepare)(Page& self, TupleDesc descriptor);
     void (*take)(Page& self, TupleTableSlot* slot);
@@ -28,22 +29,18 @@ struct Page {
     bool row(TupleTableSlot* slot);
 
   private:
-    AttrNumber order_attribute;
-    AttrNumber id_attribute;
-    AttrNumber key_attribute;
+    AttrNumber order_attribute;  // of a list
+    AttrNumber id_attribute;     // of a list
+    AttrNumber key_attribute;    // when there are children
 
     void remember(TupleTableSlot* slot);
 };
 
-// Runs the page's statements: one, and another for the rows without a time when a page after a
-// cursor reaches them.
+// Finds the page's rows: those of a list, or the one item that the request's filters name.
 void run_page(Page& page, const Source& source);
 
-// Runs a statement that finds at most one row: the one that the request's filters name.
-void run_item(Page& page, const Source& source);
-
 // Sets up what all pages have. Lists live in the current memory context.
-void init_page(Page& page, const Request& request, MemoryContext row_context);
+void init_page(Page& page, const Request& request, bool is_list, MemoryContext row_context);
 
 // The cursor after the page, or null when nothing comes after it.
 text* next_cursor(const Page& page);

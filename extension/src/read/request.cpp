@@ -4,7 +4,6 @@
 namespace muster::read {
 namespace {
 
-constexpr std::int64_t default_limit = 100;
 constexpr int longest_shown = 100;
 
 constexpr std::string_view agent_statuses[] = {"created",   "active",     "idle", "busy",
@@ -56,15 +55,6 @@ const char* list_children(const Table& table, std::uint32_t which) {
         }
     }
     return list.data;
-}
-
-int find_child(const Table& table, std::string_view name) {
-    for (int i = 0; i < table.child_count; i++) {
-        if (table.children[i].name == name) {
-            return i;
-        }
-    }
-    return -1;
 }
 
 [[noreturn]] void report_unknown_child(const Table& table, std::string_view name) {
@@ -209,25 +199,36 @@ void take_page(Request& request, FunctionCallInfo fcinfo, int limit, int offset,
     }
 }
 
-void take_include(Request& request, FunctionCallInfo fcinfo, int argument,
-                  std::string_view missing) {
-    std::string_view rest = PG_ARGISNULL(argument) ? missing : text_argument(fcinfo, argument);
+bool parse_include(const Table& table, std::string_view include, std::uint32_t& children,
+                   std::string_view& unknown) {
+    std::string_view rest = include;
     if (trim(rest).empty()) {
-        return;
+        return true;
     }
     for (;;) {
         const std::size_t comma = rest.find(',');
         const std::string_view name =
             trim({rest.data(), comma == std::string_view::npos ? rest.size() : comma});
-        const int child = find_child(*request.table, name);
+        const int child = table.find_child(name);
         if (child < 0) {
-            report_unknown_child(*request.table, name);
+            unknown = name;
+            return false;
         }
-        request.children |= 1U << child;
+        children |= 1U << child;
         if (comma == std::string_view::npos) {
-            return;
+            return true;
         }
         rest.remove_prefix(comma + 1);
+    }
+}
+
+void take_include(Request& request, FunctionCallInfo fcinfo, int argument,
+                  std::string_view missing) {
+    const std::string_view include =
+        PG_ARGISNULL(argument) ? missing : text_argument(fcinfo, argument);
+    std::string_view unknown;
+    if (!parse_include(*request.table, include, request.children, unknown)) {
+        report_unknown_child(*request.table, unknown);
     }
 }
 
@@ -246,7 +247,7 @@ void check_fields(Request& request, const Source& source) {
     std::uint32_t asked = 0;
     for (const json::Field* field = request.fields->children; field != nullptr;
          field = field->next) {
-        const int child = find_child(table, field->name);
+        const int child = table.find_child(field->name);
         if (child >= 0 && (request.children & 1U << child) != 0) {
             asked |= 1U << child;
             if (!field->whole) {

@@ -48,6 +48,14 @@ void check_fields(Request& request, const Source& source);
 // The text argument; it must not be null.
 std::string_view text_argument(FunctionCallInfo fcinfo, int argument);
 
+// The children that an `include` names. False if it names one that the table does not have, which
+// is then `unknown`.
+bool parse_include(const Table& table, std::string_view include, std::uint32_t& children,
+                   std::string_view& unknown);
+
+// How many rows a page has when it is not said.
+constexpr std::int64_t default_limit = 100;
+
 // What an agent's `include` is when it is not given.
 constexpr std::string_view agent_includes = "goals,tools,event_count";
 

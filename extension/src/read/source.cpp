@@ -14,8 +14,11 @@ namespace {
 
 // Reads muster.data_schema without asking for the caller's rights on it.
 bool read_schema(NameData& schema) {
-    Relation relation = table_open(
-        get_relname_relid("data_schema", get_namespace_oid("muster", false)), AccessShareLock);
+    const Oid own = get_namespace_oid("muster", true);
+    Relation relation = try_table_open(get_relname_relid("data_schema", own), AccessShareLock);
+    if (relation == nullptr) {
+        return false;
+    }
     TupleTableSlot* slot = table_slot_create(relation, nullptr);
     TableScanDesc scan = table_beginscan(relation, GetActiveSnapshot(), 0, nullptr);
     const bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
@@ -44,6 +47,14 @@ Source find_source() {
     // Of a name that needs no quotes, quote_identifier() returns the argument: not ours to keep.
     source.quoted_schema = quote_identifier(pstrdup(NameStr(source.schema)));
     return source;
+}
+
+bool look_for_source(Source& source) {
+    if (!ActiveSnapshotSet() || !read_schema(source.schema)) {
+        return false;
+    }
+    source.schema_id = get_namespace_oid(NameStr(source.schema), true);
+    return OidIsValid(source.schema_id);
 }
 
 Oid Source::relation(const char* name) const {

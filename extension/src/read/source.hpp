@@ -17,6 +17,9 @@ struct Source {
 // Finds the schema, in the current memory context. Without one the error says what to run.
 Source find_source();
 
+// The same for the planner: false, and no error, if there is none.
+bool look_for_source(Source& source);
+
 struct ColumnFacts {
     AttrNumber number;
     Oid type;  // domains are looked through

@@ -1,48 +1,107 @@
 // Keeping plans, and the receivers' side of the executor.
 #include "read/statement.hpp"
 
+extern "C" {
+#include "common/hashfn.h"
+}
+
 namespace muster::read {
 namespace {
 
 struct Plan {
-    PlanKey key;
+    PlanKey key;  // its columns are the entry's own copy
     SPIPlanPtr plan;
-    LocalTransactionId last_used;
+    LocalTransactionId last_transaction;
+    std::uint64_t last_use;  // by the clock of uses
 };
 
-HTAB* plans = nullptr;
+// A session's statements are some thirty. Callers who vary filters, sizes and, with rights on some
+// columns only, `fields` can make up any number, each plan of some 20 kB.
+constexpr long most_plans = 128;
 
-// The schema of the plans kept.
-NameData current_schema;
+HTAB* plans = nullptr;
+std::uint64_t uses = 0;
+
+// The bytes of a key that are compared as they are: all but the pointer to the columns.
+constexpr std::size_t shape_at = offsetof(PlanKey, table);
+constexpr std::size_t shape_size = sizeof(PlanKey) - shape_at;
+static_assert(offsetof(PlanKey, columns) == sizeof(NameData) &&
+              shape_at == sizeof(NameData) + sizeof(const char*) &&
+              shape_size == sizeof(std::uint64_t));
+
+std::uint32_t hash_key(const void* bytes, Size) {
+    const auto& key = *static_cast<const PlanKey*>(bytes);
+    const auto* shape = reinterpret_cast<const unsigned char*>(bytes) + shape_at;
+    std::uint32_t hash = hash_bytes(shape, static_cast<int>(shape_size));
+    hash = hash_combine(hash, string_hash(NameStr(key.schema), NAMEDATALEN));
+    return key.columns == nullptr ? hash
+                                  : hash_combine(hash, string_hash(key.columns, MaxAllocSize));
+}
+
+bool same_columns(const char* a, const char* b) {
+    return a == b || (a != nullptr && b != nullptr && std::strcmp(a, b) == 0);
+}
+
+// Zero for equal keys, as dynahash asks.
+int compare_keys(const void* a, const void* b, Size) {
+    const auto& left = *static_cast<const PlanKey*>(a);
+    const auto& right = *static_cast<const PlanKey*>(b);
+    return std::memcmp(&left.table, &right.table, shape_size) == 0 &&
+                   std::strcmp(NameStr(left.schema), NameStr(right.schema)) == 0 &&
+                   same_columns(left.columns, right.columns)
+               ? 0
+               : 1;
+}
 
 void make_plans() {
     HASHCTL control{};
     control.keysize = sizeof(PlanKey);
     control.entrysize = sizeof(Plan);
-    plans = hash_create("muster reading plans", 64, &control, HASH_ELEM | HASH_BLOBS);
+    control.hash = hash_key;
+    control.match = compare_keys;
+    plans = hash_create("muster reading plans", most_plans, &control,
+                        HASH_ELEM | HASH_FUNCTION | HASH_COMPARE);
 }
 
-// Lets go of the plans of other schemas. One that this transaction has used may be running further
-// up the stack, and is kept for now.
-void forget_other_schemas(const NameData& schema) {
-    bool all = true;
+// Makes room for another plan by letting go of the one not used for longest. One that this
+// transaction has used may be running further up the stack: when that is true of all, there is no
+// room.
+bool make_room() {
+    if (hash_get_num_entries(plans) < most_plans) {
+        return true;
+    }
+    Plan* oldest = nullptr;
     HASH_SEQ_STATUS scan;
     hash_seq_init(&scan, plans);
     while (auto* plan = static_cast<Plan*>(hash_seq_search(&scan))) {
-        if (std::strcmp(NameStr(plan->key.schema), NameStr(schema)) == 0) {
-            continue;
+        if (plan->last_transaction != compat::local_transaction() &&
+            (oldest == nullptr || plan->last_use < oldest->last_use)) {
+            oldest = plan;
         }
-        if (plan->last_used == compat::local_transaction()) {
-            all = false;
-            continue;
-        }
-        SPIPlanPtr gone = plan->plan;
-        hash_search(plans, &plan->key, HASH_REMOVE, nullptr);
-        SPI_freeplan(gone);
     }
-    if (all) {
-        current_schema = schema;
+    if (oldest == nullptr) {
+        return false;
     }
+    const char* columns = oldest->key.columns;
+    SPIPlanPtr gone = oldest->plan;
+    hash_search(plans, &oldest->key, HASH_REMOVE, nullptr);
+    SPI_freeplan(gone);
+    if (columns != nullptr) {
+        pfree(const_cast<char*>(columns));
+    }
+    return true;
+}
+
+void keep(const PlanKey& key, SPIPlanPtr prepared) {
+    PlanKey kept = key;
+    if (key.columns != nullptr) {
+        kept.columns = MemoryContextStrdup(TopMemoryContext, key.columns);
+    }
+    SPI_keepplan(prepared);
+    auto* plan = static_cast<Plan*>(hash_search(plans, &kept, HASH_ENTER, nullptr));
+    plan->plan = prepared;
+    plan->last_transaction = compat::local_transaction();
+    plan->last_use = ++uses;
 }
 
 SPIPlanPtr prepare(const PlanKey& key, const Source& source, const Parameters& parameters,
@@ -65,19 +124,18 @@ SPIPlanPtr find_plan(const PlanKey& key, const Source& source, const Parameters&
     if (plans == nullptr) {
         make_plans();
     }
-    if (std::strcmp(NameStr(current_schema), NameStr(source.schema)) != 0) {
-        forget_other_schemas(source.schema);
+    if (auto* plan = static_cast<Plan*>(hash_search(plans, &key, HASH_FIND, nullptr))) {
+        plan->last_transaction = compat::local_transaction();
+        plan->last_use = ++uses;
+        return plan->plan;
     }
-    auto* plan = static_cast<Plan*>(hash_search(plans, &key, HASH_FIND, nullptr));
-    if (plan == nullptr) {
-        // Prepared first: an error must not leave an entry without a plan.
-        SPIPlanPtr prepared = prepare(key, source, parameters, make_text, detail);
-        SPI_keepplan(prepared);
-        plan = static_cast<Plan*>(hash_search(plans, &key, HASH_ENTER, nullptr));
-        plan->plan = prepared;
+    // Prepared first: an error must not leave an entry without a plan. A plan that is not kept goes
+    // with the SPI connection.
+    SPIPlanPtr prepared = prepare(key, source, parameters, make_text, detail);
+    if (make_room()) {
+        keep(key, prepared);
     }
-    plan->last_used = compat::local_transaction();
-    return plan->plan;
+    return prepared;
 }
 
 void start_receiver(DestReceiver* self, int, TupleDesc descriptor) {

@@ -1,7 +1,7 @@
 // Saved plans and running them into a receiver of ours.
 //
-// Each row set has one plan for as long as the session lasts. Plans are told apart by a key of
-// plain bytes, and the server replans by itself when the tables beneath have changed.
+// A session keeps the plan of each statement, up to a number of them, and lets go of those that it
+// has not used for longest. The server replans by itself when the tables beneath have changed.
 //
 // The SQL text names everything in full, operators too, so that the caller's search_path cannot put
 // anything else in its place. That is why the SQL functions need no SET search_path, which would
@@ -35,6 +35,7 @@ enum class Start : std::uint8_t {
 // Everything that a statement's text depends on.
 struct PlanKey {
     NameData schema;
+    const char* columns;  // the select list that columns.hpp makes, or null; compared as text
     std::uint8_t table;
     Form form;
     std::uint8_t filters;  // a bit for each of the table's filters
@@ -43,7 +44,6 @@ struct PlanKey {
     bool naive;               // created_at is a timestamp without time zone
     std::uint8_t padding[2];
 };
-static_assert(std::has_unique_object_representations_v<PlanKey>);
 
 constexpr int most_parameters = most_filters + 2;
 

@@ -104,6 +104,20 @@ constexpr Filter event_filters[] = {{"aggregate_id", UUIDOID},
 
 }  // namespace
 
+int Table::find_child(std::string_view child) const {
+    for (int i = 0; i < child_count; i++) {
+        if (children[i].name == child) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool Table::has_child(std::uint32_t set, std::string_view child) const {
+    const int i = find_child(child);
+    return i >= 0 && (set & 1U << i) != 0;
+}
+
 const Table agents_table = {"agents",
                             0,
                             Order::Newest,

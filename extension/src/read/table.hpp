@@ -45,6 +45,11 @@ struct Table {
     int child_count;
     const char* child_key;  // the column by which children are found; null without children
 
+    // The child's position in the list, or -1.
+    int find_child(std::string_view child) const;
+    // Whether the name is that of a child in the set, which has a bit for each.
+    bool has_child(std::uint32_t set, std::string_view child) const;
+
     const char* order_column() const { return order == Order::Newest ? "created_at" : "name"; }
 };
 

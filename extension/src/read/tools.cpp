@@ -162,7 +162,8 @@ void fetch_tools(const Fetch& fetch, ChildSet& set) {
     tools.context = CurrentMemoryContext;
     tools.tools = make_zeros<ToolRow>(ids.keys.count + 1UL);
     const bool all = reading_all_is_cheaper(fetch.source, ids);
-    run_for(all ? Form::AllTools : Form::ToolsOf, fetch.source, ids, tools.base);
+    run_for(all ? Form::AllTools : Form::ToolsOf, fetch.source, ids, tools.base,
+            select_list(fetch.source, tools_table, tools.fields, 0, {"id", "name"}));
 
     const std::uint32_t key_count = fetch.keys().keys.count;
     const Link** order = group_by_key(links.links, key_count, set.starts);

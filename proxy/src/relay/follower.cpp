@@ -38,6 +38,7 @@ Task<End> Follower::run() {
     if (auto stop = co_await catch_up())
         co_return std::move(*stop);
     kept_up_ = true;
+    set(stats_.redis_up, true);
     if (auto stop = co_await keep_up())
         co_return std::move(*stop);
     co_return End{End::Cause::stopped, {}};

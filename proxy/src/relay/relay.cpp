@@ -115,7 +115,9 @@ Task<bool> Relay::Impl::open_stream() {
         co_return false;
     }
     stream_ = std::move(stream).value();
-    set(stats.redis_up, true);
+    // A leader's is up when it takes what is published.
+    if (!stats.leader.load(std::memory_order_relaxed))
+        set(stats.redis_up, true);
     co_return true;
 }
 
@@ -227,8 +229,8 @@ Task<> Relay::Impl::serve() {
             report(leads.error());
             co_return;
         }
-        backoff_.reset();
         if (!leads.value()) {
+            backoff_.reset();
             co_await pause_.sleep(lead_interval);
             continue;
         }
@@ -264,6 +266,7 @@ Task<bool> Relay::Impl::follow() {
         if (end.cause == End::Cause::postgres)
             co_return false;
         count(stats.resyncs);
+        set(stats.redis_up, end.cause == End::Cause::resync);
         if (end.cause == End::Cause::resync) {
             co_await pause_.sleep(stats.resets.load(std::memory_order_relaxed) == resets
                                       ? Clock::duration(redis_backoff_.next())
