@@ -139,7 +139,7 @@ void Subscriber::fill(StreamReader& stream, StreamId until) {
     for (;;) {
         const auto entries = stream.after(last_, page);
         for (const Entry& entry : entries) {
-            if (entry.previous != last_) {
+            if (entry.previous != last_ && entry.change) {  // a reset says so itself
                 const std::lock_guard lock(mutex_);
                 heard_.gaps.emplace_back(last_, entry.previous);
             }
