@@ -20,6 +20,16 @@ void wait_for_rotation(World& world) {
     wait_until("a rotation", [&] { return world.ask(oldest) != before; });
 }
 
+// Until a table is due to be emptied, which is done within a second.
+void wait_until_rotation_is_due(World& world) {
+    wait_for_rotation(world);
+    wait_until("a rotation to be due", [&] {
+        return world.ask(
+                   "SELECT s.last_value - r.first_seq[r.current + 1] >= 2000"
+                   " FROM muster.rotation r, muster.outbox_seq s") == "t";
+    });
+}
+
 std::size_t dropped(World& world) {
     return std::stoul(world.ask("SELECT dropped FROM muster.rotation"));
 }
@@ -70,9 +80,8 @@ BOOST_AUTO_TEST_CASE(redis_is_flushed_after_the_outbox_rotated) {
                  .hold = false,
                  .relay_settings = small_outbox});
     world.relay().start();
-    for (int i = 0; i < times(2); ++i) {
-        wait_for_rotation(world);
-        world.remember_stream();
+    for (int i = 0; i < times(4); ++i) {
+        wait_until_rotation_is_due(world);
         world.redis().cli({"FLUSHALL"});
         world.count_fault();
         world.let_hear(20);
