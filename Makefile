@@ -4,6 +4,7 @@
 #   make install    install it into the PostgreSQL of PG_CONFIG
 #   make run        build everything and start a private stack under .stack/
 #   make test       run every test
+#   make fuzz       fuzz the writer; SECONDS=n for each of its targets
 #   make bench      measure, as ratios against named peers
 #   make stop       end what `make run` started, keeping its data
 #   make clean-stack  stop it and remove its data
@@ -54,6 +55,9 @@ run:
 test:
 	@test/run
 
+fuzz:
+	@extension/fuzz/run $(SECONDS)
+
 bench:
 	@bench/run
 
@@ -66,5 +70,5 @@ clean-stack:
 format-check:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
 
-.PHONY: run test bench stop clean-stack format-check
+.PHONY: run test fuzz bench stop clean-stack format-check
 .DEFAULT_GOAL := all

@@ -66,8 +66,10 @@ SELECT count(*) FROM muster.outbox;
 SELECT muster.create_api_key('mine');
 SET ROLE regress_muster_relay;
 SELECT count(*) FROM muster.outbox;
-INSERT INTO muster.tick (snap) VALUES (pg_current_snapshot());
-DELETE FROM muster.outbox;
+INSERT INTO muster.tick_0 (snap) VALUES (pg_current_snapshot());
+DELETE FROM muster.outbox_0;
+SELECT muster.empty('muster.outbox_0');
+SELECT generation, last_tick, published_tick, backlog_rows > 0 AS behind, current_table, wakes FROM muster.relay_status();
 SELECT count(*) FROM agents;
 RESET ROLE;
 
@@ -94,8 +96,11 @@ DROP PUBLICATION regress_muster_everything;
 SELECT (SELECT count(*) FROM muster.tick) AS ticks, (SELECT count(*) FROM muster.outbox) AS messages,
        (SELECT count(*) FROM muster.generation) AS generations, (SELECT count(*) FROM muster.data_schema) AS schemas;
 SET session_replication_role = replica;
-INSERT INTO muster.tick OVERRIDING SYSTEM VALUE SELECT * FROM muster.tick;
-INSERT INTO muster.outbox OVERRIDING SYSTEM VALUE SELECT * FROM muster.outbox;
+INSERT INTO muster.tick_0 SELECT * FROM muster.tick;
+INSERT INTO muster.tick_2 SELECT * FROM muster.tick;
+INSERT INTO muster.outbox_0 SELECT * FROM muster.outbox;
+INSERT INTO muster.outbox_1 SELECT * FROM muster.outbox;
+UPDATE muster.rotation SET current = 1;
 INSERT INTO muster.generation (number, system_identifier, timeline, database, first_tick, reason)
     VALUES (1, 1, '1', 1, 1, 'test');
 INSERT INTO muster.data_schema VALUES (true, 'other');
@@ -104,7 +109,8 @@ SELECT muster.create_api_key('replicated') IS NOT NULL AS keys_replicate;
 RESET session_replication_role;
 SELECT (SELECT count(*) FROM muster.tick) AS ticks, (SELECT count(*) FROM muster.outbox) AS messages,
        (SELECT count(*) FROM muster.generation) AS generations, (SELECT count(*) FROM muster.data_schema) AS schemas,
-       (SELECT count(*) FROM agents) AS agents, (SELECT count(*) FROM muster.api_keys) AS keys;
+       (SELECT count(*) FROM agents) AS agents, (SELECT count(*) FROM muster.api_keys) AS keys,
+       (SELECT current FROM muster.rotation) AS current;
 
 -- Roles are the cluster's: they stay, and a second installation takes them as they are.
 DROP EXTENSION muster CASCADE;

@@ -83,7 +83,7 @@ SET muster.publish = off;
 -- Who may write the table publishes, without a right on the outbox, and by no other way.
 UPDATE agents SET name = 'app' WHERE did = 'did:1';
 SELECT count(*) FROM muster.outbox;
-INSERT INTO muster.outbox (event_type, aggregate_type, aggregate_id, tags, payload, metadata)
+INSERT INTO muster.outbox_0 (event_type, aggregate_type, aggregate_id, tags, payload, metadata)
 VALUES ('forged', '', '', '{}', '{}', '{}');
 SELECT muster.publish_change();
 CREATE TEMP TABLE mine (id int PRIMARY KEY);

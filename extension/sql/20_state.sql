@@ -8,9 +8,12 @@ CREATE TABLE muster.data_schema (
 );
 SELECT pg_catalog.pg_extension_config_dump('muster.data_schema', '');
 
--- One row per published change, written by the triggers in the writer's own transaction.
-CREATE TABLE muster.outbox (
-    seq            bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
+-- One row per published change, written by the triggers in the writer's own transaction. Of the three tables
+-- one is written to at a time, so that what was published leaves as a whole table and not row by row:
+-- muster.rotate().
+CREATE SEQUENCE muster.outbox_seq;
+CREATE TABLE muster.outbox_0 (
+    seq            bigint NOT NULL DEFAULT pg_catalog.nextval('muster.outbox_seq'),
     xid            xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     event_type     text NOT NULL,
     aggregate_type text NOT NULL,
@@ -20,17 +23,45 @@ CREATE TABLE muster.outbox (
     metadata       json NOT NULL,
     ts             timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-CREATE INDEX outbox_xid ON muster.outbox USING btree (xid);
+CREATE INDEX ON muster.outbox_0 USING btree (xid);
+CREATE TABLE muster.outbox_1 (LIKE muster.outbox_0 INCLUDING ALL);
+CREATE TABLE muster.outbox_2 (LIKE muster.outbox_0 INCLUDING ALL);
+CREATE VIEW muster.outbox AS
+SELECT * FROM muster.outbox_0 UNION ALL SELECT * FROM muster.outbox_1 UNION ALL SELECT * FROM muster.outbox_2;
 
--- Snapshots the relay has published up to: what became visible between two ticks is one batch.
-CREATE TABLE muster.tick (
-    tick_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+-- Snapshots the relay has published up to: what became visible between two ticks is one batch. They rotate
+-- with the outbox.
+CREATE SEQUENCE muster.tick_seq;
+CREATE TABLE muster.tick_0 (
+    tick_id bigint PRIMARY KEY DEFAULT pg_catalog.nextval('muster.tick_seq'),
     snap    pg_snapshot NOT NULL,
     ts      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+CREATE TABLE muster.tick_1 (LIKE muster.tick_0 INCLUDING ALL);
+CREATE TABLE muster.tick_2 (LIKE muster.tick_0 INCLUDING ALL);
 -- The first tick lies before every outbox row, so that nothing published before a relay ever ran is lost.
 -- Not the current snapshot: in that, changes made later in this very transaction may count as visible.
-INSERT INTO muster.tick (snap) VALUES ('3:3:');
+INSERT INTO muster.tick_0 (snap) VALUES ('3:3:');
+
+-- How the tables rotate: one row, changed by muster.rotate() only.
+CREATE TABLE muster.rotation (
+    only_row     bool PRIMARY KEY DEFAULT true CHECK (only_row),
+    current      int NOT NULL CHECK (current BETWEEN 0 AND 2),  -- outbox_<current> and tick_<current> are written to
+    begun_at     timestamptz[] NOT NULL,  -- of each table: when it was last begun to be written to,
+    first_seq    bigint[] NOT NULL,       -- and the first seq that it may hold since
+    oldest_tick  bigint NOT NULL,         -- the first tick that saw all that has been taken away; those before are void
+    published    bigint NOT NULL,         -- all up to this tick was published when this row was written
+    dropped      bigint NOT NULL DEFAULT 0,  -- changes taken away unpublished, ever,
+    dropped_tick bigint NOT NULL DEFAULT 0,  -- the first tick that saw all of those,
+    dropped_at   timestamptz                 -- and when the last of them were
+);
+INSERT INTO muster.rotation (current, begun_at, first_seq, oldest_tick, published)
+SELECT 0, pg_catalog.array_fill(pg_catalog.now(), '{3}'), '{1,1,1}', t.tick_id, 0 FROM muster.tick_0 t;
+
+CREATE VIEW muster.tick AS
+SELECT t.tick_id, t.snap, t.ts
+  FROM (SELECT * FROM muster.tick_0 UNION ALL SELECT * FROM muster.tick_1 UNION ALL SELECT * FROM muster.tick_2) t
+ WHERE t.tick_id >= (SELECT r.oldest_tick FROM muster.rotation r);
 
 -- A generation is one history of ticks: another cluster, timeline or database starts a new one. Its
 -- first entry says `reset` and stands at first_tick; the ticks after that one belong to it.
@@ -41,7 +72,8 @@ CREATE TABLE muster.generation (
     database          oid NOT NULL,
     first_tick        bigint NOT NULL,
     reason            text NOT NULL,
-    started_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    started_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    announced_at      timestamptz  -- its first entry has been in Redis since
 );
 
 -- API keys of the HTTP door. The key itself is shown once, by create_api_key(), and stored nowhere.
@@ -73,16 +105,15 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.data_schema
-    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
-CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.outbox
-    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
-CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.tick
-    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
-CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.generation
-    FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated();
--- They fire for rows that replication brings, and for no others.
-ALTER TABLE muster.data_schema ENABLE REPLICA TRIGGER muster_discard_replicated;
-ALTER TABLE muster.outbox ENABLE REPLICA TRIGGER muster_discard_replicated;
-ALTER TABLE muster.tick ENABLE REPLICA TRIGGER muster_discard_replicated;
-ALTER TABLE muster.generation ENABLE REPLICA TRIGGER muster_discard_replicated;
+-- The triggers fire for rows that replication brings, and for no others.
+DO $$
+DECLARE
+    target text;
+BEGIN
+    FOREACH target IN ARRAY '{data_schema,outbox_0,outbox_1,outbox_2,tick_0,tick_1,tick_2,rotation,generation}'::text[] LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER muster_discard_replicated BEFORE INSERT OR UPDATE OR DELETE ON muster.%I'
+                                  ' FOR EACH ROW EXECUTE FUNCTION muster.discard_replicated()', target);
+        EXECUTE pg_catalog.format('ALTER TABLE muster.%I ENABLE REPLICA TRIGGER muster_discard_replicated', target);
+    END LOOP;
+END
+$$;

@@ -6,6 +6,7 @@
 extern "C" {
 #include "access/genam.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "executor/executor.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
@@ -50,15 +51,6 @@ inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot s
 #endif
 }
 
-// The sequence behind an identity column.
-inline Oid identity_sequence(Relation relation, AttrNumber attribute) {
-#if PG_VERSION_NUM >= 170000
-    return getIdentitySequence(relation, attribute, false);
-#else
-    return getIdentitySequence(RelationGetRelid(relation), attribute, false);
-#endif
-}
-
 inline Oid primary_key_index(Relation relation) {
 #if PG_VERSION_NUM >= 180000
     return RelationGetPrimaryKeyIndex(relation, true);
@@ -73,6 +65,34 @@ inline LocalTransactionId local_transaction() {
     return MyProc->vxid.lxid;
 #else
     return MyProc->lxid;
+#endif
+}
+
+// This process' place in the array of all processes.
+inline int my_process_number() {
+#if PG_VERSION_NUM >= 170000
+    return MyProcNumber;
+#else
+    return MyProc->pgprocno;
+#endif
+}
+
+// Gives the relation new, empty storage.
+inline void set_new_storage(Relation relation) {
+#if PG_VERSION_NUM >= 160000
+    RelationSetNewRelfilenumber(relation, relation->rd_rel->relpersistence);
+#else
+    RelationSetNewRelfilenode(relation, relation->rd_rel->relpersistence);
+#endif
+}
+
+// Builds the indexes of a table again, and those of its TOAST table.
+inline void rebuild_indexes(Oid relation) {
+    ReindexParams parameters{};
+#if PG_VERSION_NUM >= 170000
+    reindex_relation(nullptr, relation, REINDEX_REL_PROCESS_TOAST, &parameters);
+#else
+    reindex_relation(relation, REINDEX_REL_PROCESS_TOAST, &parameters);
 #endif
 }
 

@@ -2,6 +2,7 @@
 #include "compat.hpp"
 #include "count/count.hpp"
 #include "publish/publish.hpp"
+#include "wake/wake.hpp"
 #include "read/scratch.hpp"
 
 extern "C" {
@@ -13,6 +14,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
     muster::publish::init();
     muster::count::init();
+    muster::wake::init();
     muster::read::init_scratch();
     muster::compat::reserve_settings("muster");
 }

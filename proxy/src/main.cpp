@@ -14,6 +14,7 @@
 #include "http/start_check.hpp"
 #include "metrics/registry.hpp"
 #include "redis/connection.hpp"
+#include "relay/metrics.hpp"
 #include "relay/relay.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/version.hpp"
@@ -74,10 +75,13 @@ int serve(const config::Config& config, bool routes_checked) {
     Runtime runtime(config.threads);
     metrics::Registry registry;
     http::Door door(runtime, config, registry, redis, routes_checked);
-    http::Admin admin(runtime, config, registry, door);
+    http::Admin admin(runtime, config, registry, door.ready());
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
+    if (config.relay.enabled) {
+        relay::publish_metrics(registry, relay);
+    }
 
     for (const auto& error : {door.start(), admin.start(), wire.start()}) {
         if (error) {
@@ -100,6 +104,38 @@ int serve(const config::Config& config, bool routes_checked) {
     return graceful ? 0 : exit_failed;
 }
 
+// A relay that waits for another to go is as ready as the one that leads.
+Task<http::Readiness> relay_ready(const relay::Stats& stats) {
+    http::Readiness ready{.database = stats.postgres_up, .redis = stats.redis_up, .reason = {}};
+    if (!ready.database) {
+        ready.reason = "the database cannot be reached";
+    } else if (!ready.redis) {
+        ready.reason = "Redis cannot be reached, or refuses what is published";
+    }
+    co_return ready;
+}
+
+// The relay and the admin door, without the others.
+int serve_relay(const config::Config& config) {
+    Runtime runtime(1);
+    metrics::Registry registry;
+    relay::Relay relay(runtime.context(0), config.relay, config.redis);
+    relay::publish_metrics(registry, relay);
+    http::Admin admin(runtime, config, registry, [&relay] { return relay_ready(relay.stats()); });
+    if (const auto error = admin.start()) {
+        std::cerr << *error << '\n';
+        return exit_failed;
+    }
+    relay.start();
+    spdlog::info("ready: the relay, admin on port {}", admin.port());
+    const bool graceful = runtime.run(config.shutdown_timeout, [&] {
+        admin.stop();
+        relay.stop();
+    });
+    spdlog::info("stopped");
+    return graceful ? 0 : exit_failed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -107,11 +143,14 @@ int main(int argc, char** argv) {
     std::string file = "proxy.toml";
     std::vector<std::string> overrides;
     bool check_only = false;
+    bool relay_only = false;
     app.add_option("--config", file, "the configuration file")->capture_default_str();
     app.add_option("--set", overrides, "override a setting: section.key=value")
         ->allow_extra_args(false);
     app.add_flag("--check-config", check_only,
                  "check the file, and the routes if the database can be reached, and exit");
+    app.add_flag("--relay-only", relay_only,
+                 "run the relay and the admin port, without doors, whatever relay.enabled says");
     app.set_version_flag("--version", "muster-proxy " + std::string(version));
     try {
         app.parse(argc, argv);
@@ -129,6 +168,9 @@ int main(int argc, char** argv) {
     spdlog::set_level(spdlog::level::from_str(config.value().log.level));
     prepare_process();
 
+    if (relay_only && !check_only) {
+        return serve_relay(config.value());
+    }
     const Fit fit = check_routes(config.value());
     if (fit == Fit::no) {
         return exit_misconfigured;

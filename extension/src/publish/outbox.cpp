@@ -1,5 +1,7 @@
-// Writing into muster.outbox through its access method, and remembering where it is.
+// Writing into the outbox through its access method, and remembering where it is.
 #include "publish/outbox.hpp"
+
+#include "wake/wake.hpp"
 
 namespace muster::publish {
 namespace {
@@ -22,7 +24,8 @@ constexpr const char* field_names[FieldCount] = {
     "seq",     "xid",      "event_type", "aggregate_type", "aggregate_id", "tags",
     "payload", "metadata", "ts"};
 
-// Where the outbox is. Looking the names up is cheap but not free at a row's scale.
+// Where the outbox is: the one of its tables that is written to. Looking the names up is cheap but
+// not free at a row's scale.
 struct Place {
     bool known;
     Oid relation;
@@ -31,10 +34,51 @@ struct Place {
 };
 Place place;
 
+// The row in muster.rotation says which table is written to. Sessions remember what they read there
+// and are told of a change by an invalidation of that table's cache entry.
+Oid rotation = InvalidOid;
+bool changed = true;
+
 void forget_place(Datum, Oid relation) {
-    if (!OidIsValid(relation) || relation == place.relation) {
-        place.known = false;
+    if (!OidIsValid(relation) || relation == place.relation || relation == rotation) {
+        changed = true;
     }
+}
+
+Oid state_relation(const char* name) {
+    const Oid relation = get_relname_relid(name, get_namespace_oid("muster", false));
+    if (!OidIsValid(relation)) {
+        elog(ERROR, "relation muster.%s is missing", name);
+    }
+    return relation;
+}
+
+// The number of the table that is written to, as committed now, whatever older snapshot the
+// transaction works with.
+int read_rotation() {
+    rotation = state_relation("rotation");
+    Relation table = table_open(rotation, AccessShareLock);
+    const AttrNumber current = get_attnum(rotation, "current");
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, nullptr);
+    HeapTuple row = systable_getnext(scan);
+    bool is_null = true;
+    const Datum number = HeapTupleIsValid(row) && current != InvalidAttrNumber
+                             ? heap_getattr(row, current, RelationGetDescr(table), &is_null)
+                             : static_cast<Datum>(0);
+    if (is_null) {
+        elog(ERROR, "table muster.rotation does not say which outbox is written to");
+    }
+    systable_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(table, AccessShareLock);
+    return DatumGetInt32(number);
+}
+
+Oid current_table() {
+    char name[NAMEDATALEN];
+    snprintf(name, sizeof(name), "outbox_%d", read_rotation());
+    return state_relation(name);
 }
 
 // Finds the outbox's columns and sequence again.
@@ -44,39 +88,60 @@ void learn_place(Relation outbox) {
     for (int field = 0; field < FieldCount; field++) {
         AttrNumber attribute = get_attnum(found.relation, field_names[field]);
         if (attribute == InvalidAttrNumber) {
-            elog(ERROR, "column \"%s\" of muster.outbox is missing", field_names[field]);
+            elog(ERROR, "column \"%s\" of muster.%s is missing", field_names[field],
+                 RelationGetRelationName(outbox));
         }
         found.attributes[field] = attribute;
     }
-    found.sequence = compat::identity_sequence(outbox, found.attributes[Seq]);
+    found.sequence = state_relation("outbox_seq");
     found.known = true;
     place = found;
 }
 
-// Opens the outbox for inserting. The lock is kept to the transaction's end, like any writer's.
-Relation open_outbox() {
-    for (;;) {
-        const Oid relation = place.known
-                                 ? place.relation
-                                 : get_relname_relid("outbox", get_namespace_oid("muster", false));
-        if (!OidIsValid(relation)) {
-            elog(ERROR, "table muster.outbox is missing");
+// Locks a table for writing without waiting, if that is possible; waits only if it is still the
+// one to write to. (Emptying a table locks it against everybody, but never the current one.)
+Relation open_locked(Oid relation) {
+    if (ConditionalLockRelationOid(relation, RowExclusiveLock)) {
+        Relation table = try_table_open(relation, NoLock);
+        if (table == nullptr) {
+            UnlockRelationOid(relation, RowExclusiveLock);
         }
-        Relation outbox = try_table_open(relation, RowExclusiveLock);
-        if (outbox == nullptr) {
+        return table;
+    }
+    AcceptInvalidationMessages();
+    return changed ? nullptr : try_table_open(relation, RowExclusiveLock);
+}
+
+// Opens the table to write to. The lock is kept to the transaction's end, like any writer's.
+//
+// Nothing is lost by a writer that has not heard of a rotation yet: a table is emptied only under
+// a lock that its writers would have to have let go of, and only when everything in it is
+// published; what is written afterwards is read from whichever table it is in. So news matter for
+// the tables' sizes alone, and taking a lock brings them: a table is locked, then used if there
+// were none since it was chosen. A transaction that had the lock already stays with its table,
+// which cannot be emptied before its end, until it hears of another. And where news never end (a
+// server that tests its caches by discarding them all the time), an older place does.
+Relation open_outbox() {
+    constexpr int most_tries = 4;
+    for (int tries = 1;; tries++) {
+        if (changed) {
             place.known = false;
+            changed = false;  // what comes from here on is news
+        }
+        const Oid relation = place.known ? place.relation : current_table();
+        Relation outbox = open_locked(relation);
+        if (outbox == nullptr) {
+            changed = true;
             continue;
         }
-        if (place.known) {
-            return outbox;
+        if (changed && tries < most_tries) {
+            table_close(outbox, RowExclusiveLock);
+            continue;
         }
-        // Either nothing was known, or taking the lock brought news: it may have another name by
-        // now.
-        if (get_relname_relid("outbox", get_namespace_oid("muster", false)) == relation) {
+        if (!place.known) {
             learn_place(outbox);
-            return outbox;
         }
-        table_close(outbox, RowExclusiveLock);
+        return outbox;
     }
 }
 
@@ -122,6 +187,7 @@ void outbox_insert(const Message& message) {
     ExecDropSingleTupleTableSlot(slot);
     FreeExecutorState(estate);
     table_close(outbox, NoLock);
+    wake::at_commit();
 }
 
 void outbox_init() {

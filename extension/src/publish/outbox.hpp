@@ -15,9 +15,9 @@ struct Message {
     std::string_view metadata;  // a JSON object
 };
 
-// Writes the message into muster.outbox, as part of the current transaction. It goes through the
-// table's access method and not through a query, so that the writer needs no right on the outbox
-// and pays no plan.
+// Writes the message into the one of the outbox's tables that is written to, as part of the current
+// transaction, whose commit then wakes the relay. It goes through the table's access method and not
+// through a query, so that the writer needs no right on the outbox and pays no plan.
 void outbox_insert(const Message& message);
 
 // Registers what keeps the outbox's cached description fresh. Once per backend.

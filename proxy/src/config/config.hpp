@@ -68,6 +68,10 @@ struct Relay {
     std::string heartbeat_channel = "l01:heartbeat";
     std::string stream = "l01:events:stream";
     std::uint64_t stream_length = 100000;  // entries kept, approximately
+    // The bounds of the outbox: past either, a quarter of it goes, published or not.
+    std::uint64_t outbox_rows = 1000000;
+    milliseconds outbox_age{24 * 3600 * 1000};
+    bool notify = true;  // LISTENers on muster_events, too
 };
 
 struct Redis {

@@ -212,6 +212,9 @@ std::vector<Setting> settings(Config& c) {
         {"relay", "heartbeat_channel", text(c.relay.heartbeat_channel), true},
         {"relay", "stream", text(c.relay.stream), true},
         {"relay", "stream_length", whole(c.relay.stream_length, 1000, 1000000000)},
+        {"relay", "outbox_rows", whole(c.relay.outbox_rows, 100, 1000000000000)},
+        {"relay", "outbox_age", duration(c.relay.outbox_age, 1s, 24h * 365)},
+        {"relay", "notify", flag(c.relay.notify)},
 
         {"redis", "address", endpoint(c.redis.address), true},
         {"redis", "username", text(c.redis.username), true},

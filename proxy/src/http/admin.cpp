@@ -19,24 +19,24 @@ config::Http limits(const config::Config& config) {
 }  // namespace
 
 Admin::Admin(Runtime& runtime, const config::Config& config, const metrics::Registry& registry,
-             const Door& door)
+             Ready ready)
     : runtime_(runtime), config_(config) {
     server_ = Server::make(
         runtime.context(0), limits(config),
-        [&registry, handler = door.handler(0)](Exchange& exchange) {
-            return handle(registry, *handler, exchange);
+        [&registry, ready = std::make_shared<Ready>(std::move(ready))](Exchange& exchange) {
+            return handle(registry, *ready, exchange);
         },
         std::make_shared<std::atomic<std::size_t>>(0));
 }
 
-Task<Response> Admin::handle(const metrics::Registry& registry, RequestHandler& handler,
+Task<Response> Admin::handle(const metrics::Registry& registry, const Ready& ready,
                              Exchange& exchange) {
     const auto target = parse_target(exchange.target);
     if (!target) {
         co_return respond(target.error().status, target.error().detail);
     }
     const auto& segments = target.value().segments;
-    if (auto health = co_await handler.health().answer(segments, exchange.method, true)) {
+    if (auto health = co_await answer_health(segments, std::string(exchange.method), true, ready)) {
         co_return *std::move(health);
     }
     if (segments.size() != 1 || segments[0] != "metrics") {

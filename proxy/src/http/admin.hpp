@@ -2,21 +2,25 @@
 // and without keys.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "config/config.hpp"
-#include "http/door.hpp"
+#include "http/health.hpp"
+#include "http/server.hpp"
 #include "metrics/registry.hpp"
+#include "runtime/runtime.hpp"
 
 namespace muster::http {
 
 class Admin {
   public:
-    // Served by the first thread. `registry` outlives the runtime's run.
+    // Served by the first thread, on which `ready` is asked too. `registry` outlives the runtime's
+    // run.
     Admin(Runtime& runtime, const config::Config& config, const metrics::Registry& registry,
-          const Door& door);
+          Ready ready);
 
     // Opens the listener and serves. Returns why it cannot.
     std::optional<std::string> start();
@@ -25,7 +29,7 @@ class Admin {
     std::uint16_t port() const { return server_->port(); }
 
   private:
-    static Task<Response> handle(const metrics::Registry& registry, RequestHandler& handler,
+    static Task<Response> handle(const metrics::Registry& registry, const Ready& ready,
                                  Exchange& exchange);
 
     Runtime& runtime_;

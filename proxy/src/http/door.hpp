@@ -28,8 +28,10 @@ class Door {
     void stop();
 
     std::uint16_t port() const { return servers_.front()->port(); }
-    // The health endpoints of a thread, for the admin door.
-    std::shared_ptr<RequestHandler> handler(unsigned thread) const { return handlers_[thread]; }
+    // Whether the first thread is ready, for the admin door.
+    Ready ready() const {
+        return [handler = handlers_.front()] { return handler->health().ready(); };
+    }
 
   private:
     static Task<> check_when_reached(std::shared_ptr<RequestHandler> handler,

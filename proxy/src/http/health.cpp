@@ -43,8 +43,8 @@ Response document(unsigned status, std::string text) {
 Health::Health(net::io_context& context, postgres::Pool& pool, HealthSources sources)
     : context_(context), pool_(pool), sources_(std::move(sources)) {}
 
-Task<std::optional<Response>> Health::answer(const std::vector<std::string>& segments,
-                                             std::string_view method, bool reasons) {
+Task<std::optional<Response>> answer_health(std::vector<std::string> segments, std::string method,
+                                            bool reasons, Ready ready) {
     if (segments.empty() || segments.size() > 2 || segments[0] != "health" ||
         (segments.size() == 2 && segments[1] != "live" && segments[1] != "ready")) {
         co_return std::nullopt;
@@ -54,35 +54,41 @@ Task<std::optional<Response>> Health::answer(const std::vector<std::string>& seg
         refused.headers.emplace_back("Allow", "GET, HEAD");
         co_return refused;
     }
-    if (segments.size() == 2 && segments[1] == "ready") {
-        co_return co_await ready(reasons);
+    if (segments.size() == 1 || segments[1] == "live") {
+        co_return document(200, R"({"status":"alive"})");
     }
-    co_return document(200, R"({"status":"alive"})");
-}
-
-Task<Response> Health::ready(bool reasons) {
-    const State found = co_await state();
-    std::string reason;
-    if (sources_.stopping.load(std::memory_order_relaxed)) {
-        reason = "the process is stopping";
-    } else if (!found.database) {
-        reason = "the database cannot be reached";
-    } else {
-        reason = sources_.routes.reason();
-    }
+    const Readiness found = co_await ready();
     std::string text = R"({"status":")";
-    text += reason.empty() ? "ready" : "not_ready";
+    text += found.reason.empty() ? "ready" : "not_ready";
     text += R"(","database":")";
     text += found.database ? "up" : "down";
     text += R"(","redis":")";
     text += found.redis ? "up" : "down";
     text += '"';
-    if (reasons && !reason.empty()) {
+    if (reasons && !found.reason.empty()) {
         text += ",\"reason\":";
-        append_json_string(text, reason);
+        append_json_string(text, found.reason);
     }
     text += '}';
-    co_return document(reason.empty() ? 200 : 503, std::move(text));
+    co_return document(found.reason.empty() ? 200 : 503, std::move(text));
+}
+
+Task<std::optional<Response>> Health::answer(const std::vector<std::string>& segments,
+                                             std::string_view method, bool reasons) {
+    return answer_health(segments, std::string(method), reasons, [this] { return ready(); });
+}
+
+Task<Readiness> Health::ready() {
+    const State found = co_await state();
+    Readiness readiness{.database = found.database, .redis = found.redis, .reason = {}};
+    if (sources_.stopping.load(std::memory_order_relaxed)) {
+        readiness.reason = "the process is stopping";
+    } else if (!found.database) {
+        readiness.reason = "the database cannot be reached";
+    } else {
+        readiness.reason = sources_.routes.reason();
+    }
+    co_return readiness;
 }
 
 Task<Health::State> Health::state() {

@@ -25,15 +25,28 @@ struct HealthSources {
     const std::atomic<bool>& stopping;
 };
 
+// What /health/ready reports. `reason` says why the process is not ready; empty: it is.
+struct Readiness {
+    bool database = false;
+    bool redis = false;
+    std::string reason;
+};
+
+using Ready = std::function<Task<Readiness>()>;
+
+// Answers /health, /health/live and /health/ready, for the last of which it asks `ready`; nothing
+// for another path. `reasons` adds why the process is not ready, which is for operators only.
+Task<std::optional<Response>> answer_health(std::vector<std::string> segments, std::string method,
+                                            bool reasons, Ready ready);
+
 class Health {
   public:
     Health(net::io_context& context, postgres::Pool& pool, HealthSources sources);
 
-    // Answers /health, /health/live and /health/ready, without the leading "health" segment;
-    // nothing for another path. `reasons` adds why the process is not ready, which is for operators
-    // only.
+    // As answer_health().
     Task<std::optional<Response>> answer(const std::vector<std::string>& segments,
                                          std::string_view method, bool reasons);
+    Task<Readiness> ready();
 
   private:
     struct State {
@@ -41,7 +54,6 @@ class Health {
         bool redis = false;
     };
 
-    Task<Response> ready(bool reasons);
     Task<State> state();
     Task<State> probe();
     Task<bool> probe_database(TimePoint deadline);

@@ -47,7 +47,8 @@ class Connection::Impl {
     Task<std::optional<Error>> establish(TimePoint deadline);
 
     // Sends the statement. Nothing is in progress if it fails.
-    std::optional<Error> send(const char* sql, std::span<const Parameter> parameters);
+    std::optional<Error> send(Statement statement, std::span<const Parameter> parameters);
+    std::optional<Error> send_prepare(const char* name, const char* sql);
     std::optional<Error> send_describe(const char* sql);
     // Ends a request of which nothing was sent.
     void unsent() { in_step_ = !lost(); }
@@ -112,7 +113,7 @@ std::optional<Error> Connection::Impl::begin() {
     return std::nullopt;
 }
 
-std::optional<Error> Connection::Impl::send(const char* sql,
+std::optional<Error> Connection::Impl::send(Statement statement,
                                             std::span<const Parameter> parameters) {
     const std::size_t count = parameters.size();
     if (count > most_parameters)
@@ -139,8 +140,19 @@ std::optional<Error> Connection::Impl::send(const char* sql,
         values[i] = parameter.value->c_str();
         lengths[i] = static_cast<int>(parameter.value->size());
     }
-    if (PQsendQueryParams(get(), sql, static_cast<int>(count), types.data(), values.data(),
-                          lengths.data(), formats.data(), 0) == 0)
+    const int n = static_cast<int>(count);
+    const int sent = statement.is_prepared
+                         ? PQsendQueryPrepared(get(), statement.text, n, values.data(),
+                                               lengths.data(), formats.data(), 0)
+                         : PQsendQueryParams(get(), statement.text, n, types.data(), values.data(),
+                                             lengths.data(), formats.data(), 0);
+    if (sent == 0)
+        return failure(lost() ? "08006" : "08P01", trimmed(PQerrorMessage(get())), lost());
+    return std::nullopt;
+}
+
+std::optional<Error> Connection::Impl::send_prepare(const char* name, const char* sql) {
+    if (PQsendPrepare(get(), name, sql, 0, nullptr) == 0)
         return failure(lost() ? "08006" : "08P01", trimmed(PQerrorMessage(get())), lost());
     return std::nullopt;
 }
@@ -305,11 +317,11 @@ Task<Outcome<std::unique_ptr<Connection>>> Connection::connect(net::io_context& 
     co_return std::move(*last);
 }
 
-Task<Outcome<Rows>> Connection::query(const char* sql, std::span<const Parameter> parameters,
+Task<Outcome<Rows>> Connection::query(Statement statement, std::span<const Parameter> parameters,
                                       TimePoint deadline) {
     if (auto refused = impl_->begin())
         co_return std::move(*refused);
-    if (auto refused = impl_->send(sql, parameters)) {
+    if (auto refused = impl_->send(statement, parameters)) {
         impl_->unsent();
         co_return std::move(*refused);
     }
@@ -325,12 +337,12 @@ Task<Outcome<Rows>> Connection::query(const char* sql, std::span<const Parameter
     co_return std::move(*rows);
 }
 
-Task<Outcome<std::size_t>> Connection::query_rows(const char* sql,
+Task<Outcome<std::size_t>> Connection::query_rows(Statement statement,
                                                   std::span<const Parameter> parameters,
                                                   TimePoint deadline, RowSink& sink) {
     if (auto refused = impl_->begin())
         co_return std::move(*refused);
-    if (auto refused = impl_->send(sql, parameters)) {
+    if (auto refused = impl_->send(statement, parameters)) {
         impl_->unsent();
         co_return std::move(*refused);
     }
@@ -348,7 +360,7 @@ Task<Outcome<std::size_t>> Connection::query_rows(const char* sql,
     co_return count;
 }
 
-Task<Outcome<std::size_t>> Connection::query_rows(const char* sql,
+Task<Outcome<std::size_t>> Connection::query_rows(Statement statement,
                                                   std::span<const Parameter> parameters,
                                                   TimePoint deadline,
                                                   const std::function<void(const Rows&)>& on_row) {
@@ -362,7 +374,19 @@ Task<Outcome<std::size_t>> Connection::query_rows(const char* sql,
         const std::function<void(const Rows&)>& on_row;
     };
     Unbuffered sink(on_row);
-    co_return co_await query_rows(sql, parameters, deadline, sink);
+    co_return co_await query_rows(statement, parameters, deadline, sink);
+}
+
+Task<std::optional<Error>> Connection::prepare(const char* name, const char* sql,
+                                               TimePoint deadline) {
+    if (auto refused = impl_->begin())
+        co_return refused;
+    if (auto refused = impl_->send_prepare(name, sql)) {
+        impl_->unsent();
+        co_return refused;
+    }
+    co_return co_await impl_->finish(deadline, false,
+                                     [](ResultHandle) -> RowSink* { return nullptr; });
 }
 
 Task<Outcome<Description>> Connection::describe(const char* sql, TimePoint deadline) {

@@ -68,6 +68,18 @@ struct Parameter {
     Oid type = 0;  // 0: the server infers it
 };
 
+// What to run: the text of a statement, or the name of one that prepare() made.
+struct Statement {
+    Statement(const char* sql) : text(sql) {}
+    static Statement prepared(const char* name) {
+        Statement statement(name);
+        statement.is_prepared = true;
+        return statement;
+    }
+    const char* text;
+    bool is_prepared = false;
+};
+
 // Types of a statement as the server sees it (ParameterDescription and RowDescription).
 struct Description {
     struct Column {
@@ -103,16 +115,21 @@ class Connection {
     // that a write that is answered is committed. Past the deadline it asks the server to cancel
     // and, if that brings no answer within 500 ms, gives the connection up; either way the error is
     // 57014.
-    Task<Outcome<Rows>> query(const char* sql, std::span<const Parameter> parameters,
+    Task<Outcome<Rows>> query(Statement statement, std::span<const Parameter> parameters,
                               TimePoint deadline);
 
     // As query(), row by row: `sink` or `on_row(rows)` gets one-row Rows. Returns their number. The
     // deadline is the whole statement's, the sink's waits included.
-    Task<Outcome<std::size_t>> query_rows(const char* sql, std::span<const Parameter> parameters,
-                                          TimePoint deadline, RowSink& sink);
-    Task<Outcome<std::size_t>> query_rows(const char* sql, std::span<const Parameter> parameters,
-                                          TimePoint deadline,
+    Task<Outcome<std::size_t>> query_rows(Statement statement,
+                                          std::span<const Parameter> parameters, TimePoint deadline,
+                                          RowSink& sink);
+    Task<Outcome<std::size_t>> query_rows(Statement statement,
+                                          std::span<const Parameter> parameters, TimePoint deadline,
                                           const std::function<void(const Rows&)>& on_row);
+
+    // Makes a prepared statement of this session, which has to be the server's own: behind
+    // transaction pooling the next request meets another one.
+    Task<std::optional<Error>> prepare(const char* name, const char* sql, TimePoint deadline);
 
     // Parses `sql` and asks for its types, in one Sync so that it works behind transaction pooling.
     Task<Outcome<Description>> describe(const char* sql, TimePoint deadline);

@@ -11,7 +11,14 @@ namespace muster::relay {
 
 namespace {
 
-constexpr std::chrono::milliseconds heartbeat_interval{200};
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds heartbeat_interval = 200ms;
+constexpr std::chrono::milliseconds upkeep_interval = 1s;
+// Between the beginnings of two ticks, and between two notifications: what comes in between goes
+// with the next one.
+constexpr std::chrono::milliseconds tick_interval = 1ms;
+constexpr std::chrono::milliseconds notify_interval = 10ms;
 // Reading and publishing one tick. A tick that is cut off is resumed where it was.
 constexpr std::chrono::seconds tick_deadline{300};
 
@@ -31,6 +38,7 @@ Task<End> Follower::run() {
     if (auto stop = co_await catch_up())
         co_return std::move(*stop);
     kept_up_ = true;
+    set(stats_.redis_up, true);
     if (auto stop = co_await keep_up())
         co_return std::move(*stop);
     co_return End{End::Cause::stopped, {}};
@@ -44,7 +52,7 @@ Task<Follower::Stop> Follower::locate() {
     const auto last = co_await stream_.last();
     if (!last)
         co_return because(last.error());
-    known_ = std::max(known_, last.value());
+    progress_.known = std::max(progress_.known, last.value());
     // Above our generation somebody else has written: ours ends below.
     const std::uint64_t number = recorded.value() ? recorded.value()->number : 0;
     StreamId ours = last.value();
@@ -56,10 +64,11 @@ Task<Follower::Stop> Follower::locate() {
     }
     if (ours.generation() != number)
         ours = {};
-    const auto facts =
+    auto facts =
         co_await outbox_.facts(recorded.value(), last.value(), ours, config_.stream_length);
     if (!facts)
         co_return because(facts.error());
+    facts.value().published = progress_.tick;
     const auto plan = decide(facts.value());
     if (!plan)
         co_return End{End::Cause::redis, "the ids of stream \"" + config_.stream +
@@ -97,9 +106,16 @@ Task<Follower::Stop> Follower::locate() {
     }
     publisher_.emplace(
         stream_, stats_,
-        Publisher::Position{.last = last.value(), .previous = previous, .known = known_}, epoch_);
-    if (plan->reset)
-        co_return co_await publish_reset();
+        Publisher::Position{.last = last.value(), .previous = previous, .known = progress_.known},
+        epoch_);
+    if (plan->reset) {
+        if (auto stop = co_await publish_reset())
+            co_return stop;
+    }
+    if (plan->new_generation || !recorded.value()->announced) {
+        if (auto error = co_await outbox_.announced(generation_.number))
+            co_return because(*error);
+    }
     co_return std::nullopt;
 }
 
@@ -121,6 +137,8 @@ Task<Follower::Stop> Follower::catch_up() {
         for (const Tick& tick : ticks.value()) {
             if (auto stop = co_await publish(tick))
                 co_return stop;
+            if (auto stop = co_await catch_up_chores())
+                co_return stop;
             if (pause_.stopped())
                 break;
         }
@@ -128,35 +146,120 @@ Task<Follower::Stop> Follower::catch_up() {
     co_return std::nullopt;
 }
 
-// Makes a tick whenever something became visible, and publishes it. Asks every `poll_busy` while
-// there is something, less and less often up to `poll_idle` while there is not.
+// Makes a tick whenever something became visible, and publishes it.
 Task<Follower::Stop> Follower::keep_up() {
-    Clock::duration interval = config_.poll_busy;
+    const auto wakes = co_await outbox_.arm();
+    if (!wakes)
+        co_return because(wakes.error());
+    if (!wakes.value())
+        spdlog::info("relay: commits do not wake it, it polls");
+    set(stats_.wakes, wakes.value());
+    interval_ = config_.poll_busy;
     while (!pause_.stopped()) {
         const TimePoint started = Clock::now();
         auto probe = co_await outbox_.probe(base_);
         if (!probe)
             co_return because(probe.error());
-        if (probe.value().made) {
+        const bool busy = probe.value().made.has_value();
+        if (busy) {
             count(stats_.ticks);
             const Tick tick{*probe.value().made, probe.value().snapshot};
             if (auto stop = co_await publish(tick))
                 co_return stop;
-            const auto lag = Clock::now() - started;
-            set(stats_.lag_us, std::chrono::duration_cast<std::chrono::microseconds>(lag).count());
-            interval = config_.poll_busy;
-        } else {
-            interval = std::min<Clock::duration>(interval * 2, config_.poll_idle);
+            stats_.lag.record(Clock::now() - started);
         }
         // Everything visible in the probe's snapshot has been published now.
-        if (Clock::now() - beat_at_ >= heartbeat_interval) {
-            if (auto stop = co_await beat(probe.value().snapshot))
-                co_return stop;
-        }
-        if (const TimePoint next = started + interval; next > Clock::now())
-            co_await pause_.sleep(next - Clock::now());
+        if (auto stop = co_await keep_up_chores(probe.value().snapshot))
+            co_return stop;
+        if (auto stop = co_await wait(started, busy))
+            co_return stop;
     }
     co_return std::nullopt;
+}
+
+// Waits until it is worth looking again: for a commit, where those wake it; otherwise it asks every
+// `poll_busy` while there is something, less and less often up to `poll_idle` while there is not.
+Task<Follower::Stop> Follower::wait(TimePoint started, bool busy) {
+    const bool wakes = stats_.wakes.load(std::memory_order_relaxed);
+    interval_ = busy ? Clock::duration(config_.poll_busy)
+                     : std::min<Clock::duration>(interval_ * 2, config_.poll_idle);
+    const TimePoint soonest = started + (wakes ? Clock::duration(tick_interval) : interval_);
+    if (soonest > Clock::now() && (busy || !wakes))
+        co_await pause_.sleep(soonest - Clock::now());
+    if (!wakes || pause_.stopped())
+        co_return std::nullopt;
+    TimePoint latest = beat_at_ + heartbeat_interval;
+    if (notify_due_)
+        latest = std::min(latest, notify_at_ + notify_interval);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(latest - Clock::now());
+    const auto woken = co_await outbox_.wait(std::clamp(left, 0ms, heartbeat_interval));
+    if (!woken)
+        co_return because(woken.error());
+    if (!woken.value()) {
+        spdlog::info("relay: commits wake it no more, it polls");
+        set(stats_.wakes, false);
+    }
+    co_return std::nullopt;
+}
+
+Task<Follower::Stop> Follower::keep_up_chores(const std::string& snapshot) {
+    if (Clock::now() - beat_at_ >= heartbeat_interval) {
+        if (auto stop = co_await beat(snapshot))
+            co_return stop;
+    }
+    if (notify_due_ && Clock::now() - notify_at_ >= notify_interval) {
+        if (auto stop = co_await notify())
+            co_return stop;
+    }
+    if (Clock::now() - upkeep_at_ < upkeep_interval)
+        co_return std::nullopt;
+    upkeep_at_ = Clock::now();
+    set(stats_.backlog_rows, 0);
+    set(stats_.backlog_age_us, 0);
+    const auto dropped = co_await upkeep_.rotate(outbox_, base_.id);
+    if (!dropped)
+        co_return because(dropped.error());
+    if (dropped.value())
+        co_return End{End::Cause::resync, "changes were dropped unpublished"};
+    co_return std::nullopt;
+}
+
+Task<Follower::Stop> Follower::catch_up_chores() {
+    if (Clock::now() - upkeep_at_ < upkeep_interval)
+        co_return std::nullopt;
+    if (auto error = co_await outbox_.tell(base_.id))
+        co_return because(*error);
+    told_ = base_.id;
+    const auto dropped = co_await upkeep_.tend(outbox_, base_.id);
+    if (!dropped)
+        co_return because(dropped.error());
+    upkeep_at_ = Clock::now();
+    if (dropped.value())
+        co_return End{End::Cause::resync, "changes were dropped unpublished"};
+    co_return std::nullopt;
+}
+
+// Tells sessions that LISTEN of all that was published since the last time. Theirs is a courtesy:
+// that their queue is full stops nobody else.
+Task<Follower::Stop> Follower::notify() {
+    notify_due_ = false;
+    notify_at_ = Clock::now();
+    if (auto error = co_await outbox_.notify(publisher_->last().text())) {
+        if (error->connection_lost)
+            co_return because(*error);
+        count(stats_.errors);
+        spdlog::warn("relay: NOTIFY muster_events: {}", error->message);
+        co_return std::nullopt;
+    }
+    count(stats_.notified);
+    co_return std::nullopt;
+}
+
+void Follower::published(const Tick& tick) {
+    base_ = tick;
+    skip_ = 0;
+    progress_.tick = tick.id;
+    set(stats_.last_tick, tick.id);
 }
 
 // Publishes the rows of one tick, which then is the base.
@@ -171,19 +274,26 @@ Task<Follower::Stop> Follower::publish(const Tick& tick) {
     co_await publisher_->flush();
     if (auto stop = judge())
         co_return stop;
-    base_ = tick;
-    skip_ = 0;
+    published(tick);
+    notify_due_ = config_.notify;
     co_return std::nullopt;
 }
 
 // Publishes a heartbeat, and notices a stream that was lost while there was nothing to publish.
 Task<Follower::Stop> Follower::beat(const std::string& snapshot) {
-    const auto last = co_await stream_.beat(heartbeat(epoch_, base_.id, snapshot));
+    beat_at_ = Clock::now();
+    const auto last =
+        co_await stream_.beat(publisher_->last(), heartbeat(epoch_, base_.id, snapshot));
     if (!last)
         co_return because(last.error());
-    beat_at_ = Clock::now();
-    if (last.value() == publisher_->last())
+    if (last.value() == publisher_->last()) {
+        if (told_ == base_.id)
+            co_return std::nullopt;
+        if (auto error = co_await outbox_.tell(base_.id))
+            co_return because(*error);
+        told_ = base_.id;
         co_return std::nullopt;
+    }
     co_return End{End::Cause::resync, "the stream \"" + config_.stream + "\" ends at " +
                                           last.value().text() + " instead of " +
                                           publisher_->last().text()};
@@ -192,7 +302,7 @@ Task<Follower::Stop> Follower::beat(const std::string& snapshot) {
 Follower::Stop Follower::judge() {
     switch (publisher_->state()) {
         case Publisher::State::good:
-            known_ = std::max(known_, publisher_->last());
+            progress_.known = std::max(progress_.known, publisher_->last());
             return std::nullopt;
         case Publisher::State::mismatch:
             return End{End::Cause::resync, "the stream \"" + config_.stream + "\" ends at " +

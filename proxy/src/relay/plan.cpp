@@ -56,11 +56,19 @@ std::optional<Plan> decide(const Facts& facts) {
         return begin_generation(facts, successor_base(facts),
                                 "the stream holds a later generation");
 
+    if (facts.dropped_tick > recorded.first_tick)  // and not announced since
+        return begin_generation(facts, facts.oldest_tick, "changes were dropped unpublished");
+
     Plan plan;
     plan.generation = recorded.number;
     if (facts.last.generation() < recorded.number) {
-        // Empty, or from before our reset: a Redis that lost its tail. The same entries again.
-        plan.base = std::max({recorded.first_tick, facts.refill_after, facts.oldest_tick});
+        // Empty, or from before our reset: either the reset never came there, and everything is to
+        // follow it, or Redis lost its tail, and gets the same entries again, as many as it keeps.
+        plan.base = std::max(recorded.first_tick, facts.oldest_tick);
+        if (recorded.announced) {
+            const bool behind = facts.published != 0 && facts.published < facts.refill_after;
+            plan.base = std::max(plan.base, behind ? facts.published : facts.refill_after);
+        }
         plan.reset = plan.base == recorded.first_tick;
         return plan;
     }

@@ -19,6 +19,7 @@ struct Recorded {
     std::uint64_t number = 0;
     std::uint64_t first_tick = 0;
     bool same_history = false;  // it is of this cluster, timeline and database
+    bool announced = false;     // its reset has been published
 };
 
 struct Facts {
@@ -34,6 +35,10 @@ struct Facts {
     // Ticks after this one hold all that a full stream would: an empty one is not filled from
     // before.
     std::uint64_t refill_after = 0;
+    // All up to this tick has been published by this relay; 0: it does not know.
+    std::uint64_t published = 0;
+    // The first tick that saw all the changes that were dropped unpublished; 0 if none ever were.
+    std::uint64_t dropped_tick = 0;
 };
 
 struct Plan {

@@ -43,8 +43,10 @@ Task<> Publisher::flush() {
     position_.last = published.value().last;
     if (published.value().done)
         count(stats_.published, entries.size());
-    else
+    else {
         state_ = State::mismatch;
+        count(stats_.refused);
+    }
 }
 
 }  // namespace muster::relay

@@ -32,7 +32,10 @@ constexpr const char* publish_text = LAST_ID
     "end "
     "return {1, last}";
 
-constexpr const char* beat_text = "redis.call('PUBLISH', ARGV[1], ARGV[2]) " LAST_ID "return last";
+// ARGV: channel, message, expected last id. A relay that was overtaken says nothing.
+constexpr const char* beat_text = LAST_ID
+    "if last == ARGV[3] then redis.call('PUBLISH', ARGV[1], ARGV[2]) end "
+    "return last";
 
 redis::Outcome<StreamId> id_of(std::string_view text) {
     const auto id = StreamId::parse(text);
@@ -122,10 +125,12 @@ Task<Stream::Outcome<Stream::Published>> Stream::publish(StreamId expected,
     co_return Published{.done = parts[0].integer() == 1, .last = id.value()};
 }
 
-Task<Stream::Outcome<StreamId>> Stream::beat(const std::string& message) {
+Task<Stream::Outcome<StreamId>> Stream::beat(StreamId expected, const std::string& message) {
+    const std::string last = expected.text();
     std::vector<std::string_view> arguments;
     arguments.push_back(relay_.heartbeat_channel);
     arguments.push_back(message);
+    arguments.push_back(last);
     auto reply = co_await run(beat_script_, std::move(arguments));
     if (!reply)
         co_return std::move(reply).error();

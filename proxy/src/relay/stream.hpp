@@ -43,8 +43,8 @@ class Stream {
     Task<Outcome<Published>> publish(StreamId expected, const std::vector<Entry>& entries,
                                      std::size_t quiet);
 
-    // Publishes a heartbeat. Returns the stream's last id.
-    Task<Outcome<StreamId>> beat(const std::string& message);
+    // Publishes a heartbeat if the stream's last id is `expected`. Returns that id.
+    Task<Outcome<StreamId>> beat(StreamId expected, const std::string& message);
 
   private:
     Stream(std::unique_ptr<redis::Connection> connection, const config::Relay& relay,

@@ -161,7 +161,7 @@ class Proxy {
           door_(
               runtime_, config_, registry_,
               [redis_up](net::io_context&, TimePoint) -> Task<bool> { co_return redis_up; }, false),
-          admin_(runtime_, config_, registry_, door_) {
+          admin_(runtime_, config_, registry_, door_.ready()) {
         for (const auto& error : {door_.start(), admin_.start()}) {
             if (error) {
                 throw std::runtime_error(*error);

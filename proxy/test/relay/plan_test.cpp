@@ -17,7 +17,8 @@ constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
 // Generation 3 began at tick 10; ticks 5 to 40 are kept and each has five entries.
 Facts facts_with(StreamId last, StreamId ours) {
     Facts facts;
-    facts.recorded = Recorded{.number = 3, .first_tick = 10, .same_history = true};
+    facts.recorded =
+        Recorded{.number = 3, .first_tick = 10, .same_history = true, .announced = true};
     facts.last = last;
     facts.ours = ours;
     facts.oldest_tick = 5;

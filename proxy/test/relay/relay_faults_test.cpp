@@ -105,10 +105,8 @@ BOOST_FIXTURE_TEST_CASE(a_tick_cut_off_in_the_middle_is_resumed_behind_its_last_
     test::Subscriber channel(redis, relay.channel);
     Session session(database);
     session.run(
-        "INSERT INTO muster.outbox (event_type, aggregate_type, aggregate_id, tags, payload, "
-        "metadata)"
-        " SELECT 'thing.changed', 'thing', 'a' || g % 10, '{things}',"
-        " json_build_object('key', g::text), '{}' FROM generate_series(1, 20000) g");
+        "INSERT INTO things (aggregate, key)"
+        " SELECT 'a' || g % 10, g::text FROM generate_series(1, 20000) g");
     int cut = 0;
     for (int i = 0; i < 5; ++i) {
         RelayThread thread(relay, redis);
@@ -278,7 +276,7 @@ BOOST_FIXTURE_TEST_CASE(sessions_to_postgres_cut_while_publishing_cost_nothing, 
             test::wait_until("a relay to cut off", [&] {
                 return killer.value(
                            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                           " WHERE application_name = 'muster relay'"
+                           " WHERE application_name LIKE 'muster relay%'"
                            " AND datname = current_database()") != "0";
             });
         }
@@ -365,14 +363,11 @@ BOOST_FIXTURE_TEST_CASE(what_another_database_published_is_taken_back, Fixture) 
 // An asynchronous standby is promoted: what it does not have, but was published, is taken back.
 BOOST_AUTO_TEST_CASE(a_promoted_standby_begins_a_generation) {
     test::RedisServer server;
-    test::PostgresServer primary;
+    test::PostgresServer primary(test::PostgresServer::WithMuster{});
     const auto session_on = [](test::PostgresServer& on, const std::string& key) {
-        on.psql(
-            "INSERT INTO muster.outbox (event_type, aggregate_type, aggregate_id, tags, payload,"
-            " metadata) VALUES ('thing.changed', 'thing', 'a', '{}', '{\"key\":\"" +
-            key + "\"}', '{}')");
+        on.psql("INSERT INTO things (aggregate, key) VALUES ('a', '" + key + "')");
     };
-    primary.psql(test::state_sql());
+    test::load_muster(primary, "postgres");
     test::PostgresServer standby(test::PostgresServer::Standby{}, primary);
     standby.start();
     config::Redis redis = server.tcp();

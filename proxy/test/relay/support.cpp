@@ -1,7 +1,6 @@
 // What the relay's tests share.
 #include "support.hpp"
 
-#include <fstream>
 #include <random>
 #include <regex>
 #include <sstream>
@@ -17,7 +16,7 @@
 namespace muster::test {
 
 PostgresServer& postgres() {
-    static PostgresServer server;
+    static PostgresServer server(PostgresServer::WithMuster{});
     return server;
 }
 
@@ -25,28 +24,19 @@ std::string make_database() {
     static int count = 0;
     const std::string name = "relay" + std::to_string(++count);
     postgres().psql("CREATE DATABASE " + name);
-    load_state(name);
+    load_muster(postgres(), name);
     return name;
 }
 
-std::string state_sql() {
-    std::ifstream file(MUSTER_STATE_SQL);
-    std::string sql = "CREATE SCHEMA muster;\n";
-    for (std::string line; std::getline(file, line);)
-        if (line.find("pg_extension_config_dump") == std::string::npos)
-            sql += line + "\n";
-    // The rights of role muster_relay, as the extension grants them.
-    sql +=
+void load_muster(PostgresServer& server, const std::string& database) {
+    server.psql(
+        "CREATE EXTENSION muster;"
+        "CREATE TABLE things (id bigserial PRIMARY KEY, aggregate text, key text, fill text);"
+        "SELECT muster.publish('things', 'thing', 'row', key => '{aggregate}',"
+        " columns => '{key,fill}');"
         "DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'relay_login') THEN"
-        " CREATE ROLE relay_login LOGIN; END IF; END$$;"
-        "GRANT USAGE ON SCHEMA muster TO relay_login;"
-        "GRANT SELECT ON muster.outbox TO relay_login;"
-        "GRANT SELECT, INSERT ON muster.tick, muster.generation TO relay_login;";
-    return sql;
-}
-
-void load_state(const std::string& database) {
-    postgres().psql(state_sql(), database);
+        " CREATE ROLE relay_login LOGIN IN ROLE muster_relay; END IF; END$$;",
+        database);
 }
 
 config::Relay relay_config(const std::string& database) {
@@ -87,11 +77,8 @@ std::string Session::value(const std::string& sql) {
 }
 
 bool Session::insert(const std::string& aggregate, const std::string& key) {
-    return try_run(
-        "INSERT INTO muster.outbox (event_type, aggregate_type, aggregate_id, tags, payload, "
-        "metadata)"
-        " VALUES ('thing.changed', 'thing', '" +
-        aggregate + "', '{things,things:" + aggregate + "}', '{\"key\":\"" + key + "\"}', '{}')");
+    return try_run("INSERT INTO things (aggregate, key) VALUES ('" + aggregate + "', '" + key +
+                   "')");
 }
 
 RelayThread::RelayThread(const config::Relay& relay, const config::Redis& redis)
@@ -267,9 +254,8 @@ bool appears(const config::Relay& relay, const config::Redis& redis, const std::
 }
 
 Keys committed(const std::string& database) {
-    const std::string rows = postgres().psql(
-        "SELECT aggregate_id || '|' || (payload->>'key') FROM muster.outbox ORDER BY seq",
-        database);
+    const std::string rows =
+        postgres().psql("SELECT aggregate || '|' || key FROM things ORDER BY id", database);
     Keys keys;
     std::istringstream lines(rows);
     for (std::string line; std::getline(lines, line);)

@@ -19,13 +19,12 @@
 
 namespace muster::test {
 
-// One PostgreSQL for the whole program.
+// One PostgreSQL for the whole program, with the extension preloaded.
 PostgresServer& postgres();
 
-// A database of its own with schema muster's state tables.
+// A database of its own with the extension and a published table, things (aggregate, key, fill).
 std::string make_database();
-void load_state(const std::string& database);
-std::string state_sql();
+void load_muster(PostgresServer& server, const std::string& database);
 
 config::Relay relay_config(const std::string& database);
 
@@ -41,7 +40,7 @@ class Session {
     bool try_run(const std::string& sql);
     void run(const std::string& sql);
     std::string value(const std::string& sql);
-    // Inserts one outbox row about `aggregate` whose payload is {"key": key}.
+    // Changes `aggregate`; the payload has the key.
     bool insert(const std::string& aggregate, const std::string& key);
 
   private:
@@ -109,14 +108,14 @@ std::size_t stream_length(const config::Redis& redis, const std::string& stream)
 // The stream's entries in order.
 std::vector<Message> stream_entries(const config::Redis& redis, const std::string& stream);
 
-// Keys of the committed outbox rows by aggregate, in order of seq.
+// Keys of the committed changes by aggregate, in order.
 using Keys = std::map<std::string, std::vector<std::string>>;
 Keys committed(const std::string& database);
 // The same of messages; resets are left out.
 Keys keys_of(const std::vector<Message>& messages);
 
-// Waits until the stream holds as many changes as the outbox, then checks that it holds exactly the
-// committed ones, once, in order, each naming the one before it. Returns the entries.
+// Waits until the stream holds as many changes as were committed, then checks that it holds exactly
+// the committed ones, once, in order, each naming the one before it. Returns the entries.
 std::vector<Message> check_stream(const std::string& database, const config::Relay& relay,
                                   const config::Redis& redis);
 

@@ -8,7 +8,39 @@
 
 namespace muster::test {
 
-PostgresServer::PostgresServer() : port_(free_port()) {
+namespace {
+
+// A PostgreSQL of this program's own with the extension in it.
+const std::string& programs_with_muster() {
+    static const Sandbox sandbox;
+    static const std::string programs = [] {
+        const auto output = sandbox.path() / "programs";
+        // As ourselves: the servers' user may not be able to enter the repository.
+        Process make({MUSTER_SOURCE_DIR "/deploy/prefix", (sandbox.path() / "prefix").string()},
+                     output, SIGKILL, false);
+        const int status = make.wait();
+        const std::string text = read_file(output);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            throw std::runtime_error("deploy/prefix failed: " + text);
+        return text.substr(0, text.find('\n'));
+    }();
+    return programs;
+}
+
+}  // namespace
+
+PostgresServer::PostgresServer() : programs_(MUSTER_PG_BINDIR), port_(free_port()) {
+    make_cluster();
+}
+
+PostgresServer::PostgresServer(WithMuster muster)
+    : programs_(programs_with_muster()),
+      preloaded_(muster.preloaded ? "muster" : ""),
+      port_(free_port()) {
+    make_cluster();
+}
+
+void PostgresServer::make_cluster() {
     const auto data = sandbox_.path() / "data";
     run_program({program("initdb"), "-D", data.string(), "-U", "postgres", "-E", "UTF8",
                  "--locale=C", "-A", "trust", "--no-sync"},
@@ -21,7 +53,8 @@ PostgresServer::PostgresServer() : port_(free_port()) {
     psql("CREATE ROLE locked LOGIN PASSWORD 'secret'");
 }
 
-PostgresServer::PostgresServer(Standby, const PostgresServer& primary) : port_(free_port()) {
+PostgresServer::PostgresServer(Standby, const PostgresServer& primary)
+    : programs_(primary.programs_), preloaded_(primary.preloaded_), port_(free_port()) {
     run_program({program("pg_basebackup"), "-D", (sandbox_.path() / "data").string(), "-R", "-c",
                  "fast", "--no-sync", "-d", primary.socket_conninfo()},
                 sandbox_.path() / "basebackup.log");
@@ -32,7 +65,7 @@ void PostgresServer::promote() {
 }
 
 std::string PostgresServer::program(const std::string& name) const {
-    return std::string(MUSTER_PG_BINDIR) + "/" + name;
+    return programs_ + "/" + name;
 }
 
 std::string PostgresServer::socket_conninfo(const std::string& database) const {
@@ -52,7 +85,8 @@ void PostgresServer::start() {
             std::to_string(port_), setting("listen_addresses=127.0.0.1"),
             setting("unix_socket_directories=" + sandbox_.path().string()), setting("fsync=off"),
             setting("max_connections=60"), setting("shared_buffers=32MB"),
-            setting("max_prepared_transactions=10"), setting("log_min_messages=warning")},
+            setting("max_prepared_transactions=10"), setting("log_min_messages=warning"),
+            setting("shared_preload_libraries=" + preloaded_)},
         sandbox_.path() / "postgres.log", SIGQUIT);
     wait_until("PostgreSQL to start", [this] {
         if (!server_->running())

@@ -14,6 +14,12 @@ class PostgresServer {
     // superuser "postgres", trusted; role "locked" needs the password "secret" on TCP.
     PostgresServer();
 
+    // The same with the extension to be had, as `make` built it; preloaded unless told otherwise.
+    struct WithMuster {
+        bool preloaded = true;
+    };
+    explicit PostgresServer(WithMuster muster);
+
     // A standby of `primary`, which streams from it. Not started.
     struct Standby {};
     PostgresServer(Standby, const PostgresServer& primary);
@@ -39,8 +45,11 @@ class PostgresServer {
 
   private:
     std::string program(const std::string& name) const;
+    void make_cluster();
 
     Sandbox sandbox_;
+    std::string programs_;  // the directory of the server's programs
+    std::string preloaded_;
     unsigned short port_;
     std::unique_ptr<Process> server_;
 };
