@@ -179,7 +179,7 @@ void check_parameters(const Route& route, const toml::table& table) {
 }  // namespace
 
 Route read_route(const toml::table& table) {
-    refuse_unknown_keys(table, {"name", "match", "params", "call", "success"}, "a route");
+    refuse_unknown_keys(table, {"name", "match", "params", "call", "success", "cost"}, "a route");
     Route route;
     route.line = static_cast<int>(line_of(table));
     route.name = required_text(table, "name");
@@ -213,6 +213,13 @@ Route read_route(const toml::table& table) {
             throw LineError{line_of(*success), "success must be a status from 200 to 299"};
         }
         route.success = static_cast<unsigned>(*status);
+    }
+    if (const toml::node* cost = table.get("cost")) {
+        const auto tokens = cost->value_exact<std::int64_t>();
+        if (!tokens || *tokens < 1 || *tokens > 1000000) {
+            throw LineError{line_of(*cost), "cost must be a number of tokens from 1 to 1000000"};
+        }
+        route.cost = static_cast<std::uint32_t>(*tokens);
     }
     check_parameters(route, table);
     return route;
