@@ -12,6 +12,7 @@
 #include "http/admin.hpp"
 #include "http/door.hpp"
 #include "http/start_check.hpp"
+#include "limit/limiter.hpp"
 #include "metrics/registry.hpp"
 #include "redis/connection.hpp"
 #include "relay/metrics.hpp"
@@ -74,7 +75,9 @@ int serve(const config::Config& config, bool routes_checked) {
     };
     Runtime runtime(config.threads);
     metrics::Registry registry;
-    http::Door door(runtime, config, registry, redis, routes_checked);
+    limit::Limiter limiter(runtime.context(0), config.limits, config.redis, registry,
+                           runtime.threads());
+    http::Door door(runtime, config, registry, limiter, redis, routes_checked);
     http::Admin admin(runtime, config, registry, door.ready());
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
@@ -89,6 +92,7 @@ int serve(const config::Config& config, bool routes_checked) {
             return exit_failed;
         }
     }
+    limiter.start();
     if (config.relay.enabled) {
         relay.start();
     }
@@ -97,6 +101,7 @@ int serve(const config::Config& config, bool routes_checked) {
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
+        limiter.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });

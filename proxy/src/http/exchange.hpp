@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
+
 #include "postgres/connection.hpp"
 #include "runtime/asio.hpp"
 
@@ -34,11 +36,14 @@ class Exchange {
     std::string_view method;  // as sent: "GET"
     std::string_view target;  // as sent: "/agents/?limit=10"
     std::string request_id;
-    TimePoint deadline;  // for the answer
-    std::string body;    // after receive_body()
+    TimePoint deadline;     // for the answer
+    net::ip::address peer;  // at the other end of the connection
+    std::string body;       // after receive_body()
 
     // The first header of this name, whatever its case.
     virtual std::optional<std::string_view> header(std::string_view name) const = 0;
+    // All headers of this name, in the order sent.
+    virtual std::vector<std::string_view> headers(std::string_view name) const = 0;
     // Whether the request announces a body, even an empty one.
     virtual bool has_body() const = 0;
     // Reads the body; the answer to give instead when that fails. `deadline` then counts from here.

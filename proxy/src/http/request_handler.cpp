@@ -5,7 +5,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include "http/client_address.hpp"
 #include "http/json.hpp"
+#include "http/limit_headers.hpp"
 #include "http/problem.hpp"
 #include "runtime/version.hpp"
 
@@ -58,8 +60,11 @@ class InFlight {
 
 }  // namespace
 
-Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads)
-    : routes(config.routes),
+Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
+               limit::Limiter& limiter_)
+    : http(config.http),
+      limiter(limiter_),
+      routes(config.routes),
       router(routes),
       calls(bind_all(routes)),
       route_state(routes.size()),
@@ -69,7 +74,8 @@ Shared::Shared(const config::Config& config, metrics::Registry& registry, unsign
 RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                                const config::Database& database, std::shared_ptr<Shared> shared,
                                RedisProbe redis)
-    : thread_(thread),
+    : context_(context),
+      thread_(thread),
       shared_(std::move(shared)),
       counters_(shared_->metrics.thread(thread)),
       pool_(context,
@@ -78,13 +84,16 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                  counters_->pool_wait.record(waited);
                  counters_->observe(pool_);
              }}),
-      keys_(context, pool_),
+      keys_(context, pool_, shared_->limiter, shared_->http.key_grace),
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {}
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
     const InFlight in_flight(counters_->in_flight);
-    Passage passage{exchange, {}, other(*shared_, OtherEndpoint::none), {}, {}};
+    Passage passage{exchange, {}, other(*shared_, OtherEndpoint::none), {}, {}, {}};
     Response response = co_await pass(passage);
+    if (passage.verdict) {
+        add_limit_headers(response, *passage.verdict);
+    }
     counters_->count(passage.endpoint, exchange.method, response.status);
     counters_->observe(pool_);
     spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
@@ -107,6 +116,12 @@ Task<Response> RequestHandler::pass(Passage& passage) {
         co_return *std::move(refused);
     }
     if (auto refused = co_await identify(passage)) {
+        co_return *std::move(refused);
+    }
+    if (auto refused = co_await limit(passage)) {
+        co_return *std::move(refused);
+    }
+    if (auto refused = permit(passage)) {
         co_return *std::move(refused);
     }
     if (auto refused = co_await receive(passage)) {
@@ -162,26 +177,69 @@ std::optional<Response> RequestHandler::find_route(Passage& passage) {
     return std::nullopt;
 }
 
-// Stage: who sends this, and may they.
+// Stage: who sends this. Those who have no valid key are limited by their address, before the
+// database is asked about what they bring; a key found valid a moment ago is spared that, for its
+// owner may share the address with others.
 Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
-    auto identity = co_await keys_.identify(passage.exchange);
-    if (!identity) {
-        Response refused = respond(identity.error());
-        if (identity.error().status == 401) {
-            refused.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"muster\"");
+    const Exchange& exchange = passage.exchange;
+    const auto digest = Keys::presented(exchange);
+    std::optional<Keys::Answer> answer =
+        digest ? keys_.recall(digest.value()) : Keys::Answer(digest.error());
+    const bool stranger = answer ? !answer->has_value() : !keys_.recognizes(digest.value());
+    limit::Limiter& limiter = shared_->limiter;
+    net::ip::address client;
+    if (stranger && limiter.enabled()) {
+        client = client_address(exchange.peer, exchange.headers("X-Forwarded-For"),
+                                shared_->http.trusted_proxies);
+        passage.verdict = limiter.charge(thread_, client);
+        if (!passage.verdict->admitted) {
+            co_return too_many_requests(*passage.verdict);
         }
-        co_return refused;
     }
-    passage.identity = std::move(identity).value();
-    const bool reads = is_read(passage.exchange.method);
-    if (reads ? passage.identity->may_read : passage.identity->may_write) {
+    if (!answer) {
+        answer = co_await keys_.verify(digest.value(), exchange.deadline);
+        const bool blameless = answer->has_value() || answer->error().status != 401;
+        if (passage.verdict && blameless) {
+            limiter.forgive(client);
+            passage.verdict.reset();
+        }
+    }
+    if (*answer) {
+        passage.identity = std::move(*answer).value();
         co_return std::nullopt;
     }
-    co_return respond(
-        Problem{403,
-                std::string("the API key lacks the scope ") + (reads ? "\"read\"" : "\"write\""),
-                {},
-                {}});
+    Response refused = respond(answer->error());
+    if (answer->error().status == 401) {
+        refused.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"muster\"");
+    }
+    co_return refused;
+}
+
+// Stage: whether the key's quota has room for this.
+Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
+    const auto& bucket = passage.identity->bucket;
+    if (!bucket) {
+        co_return std::nullopt;
+    }
+    const std::int64_t cost = shared_->routes[passage.match->route].cost;
+    passage.verdict = shared_->limiter.decide(thread_, bucket, cost);
+    if (!passage.verdict) {
+        passage.verdict = co_await shared_->limiter.admit(thread_, context_, bucket, cost);
+    }
+    if (!passage.verdict->admitted) {
+        co_return too_many_requests(*passage.verdict);
+    }
+    co_return std::nullopt;
+}
+
+// Stage: whether the key's scopes allow it.
+std::optional<Response> RequestHandler::permit(const Passage& passage) const {
+    const bool reads = is_read(passage.exchange.method);
+    if (reads ? passage.identity->may_read : passage.identity->may_write) {
+        return std::nullopt;
+    }
+    return respond(
+        403, std::string("the API key lacks the scope ") + (reads ? "\"read\"" : "\"write\""));
 }
 
 // Stage: the body, if the route takes one.

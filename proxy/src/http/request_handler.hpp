@@ -14,6 +14,7 @@
 #include "http/keys.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
+#include "limit/limiter.hpp"
 #include "postgres/pool.hpp"
 #include "timing/query_times.hpp"
 
@@ -21,8 +22,11 @@ namespace muster::http {
 
 // What all threads' handlers share; nothing of it changes while they run, but for its atomics.
 struct Shared {
-    Shared(const config::Config& config, metrics::Registry& registry, unsigned threads);
+    Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
+           limit::Limiter& limiter);
 
+    const config::Http http;
+    limit::Limiter& limiter;
     const std::vector<config::Route> routes;
     const Router router;
     const std::vector<BoundCall> calls;  // by route
@@ -55,12 +59,15 @@ class RequestHandler {
         std::size_t endpoint;  // for the count
         std::optional<Router::Match> match;
         std::shared_ptr<const Identity> identity;
+        std::optional<limit::Verdict> verdict;  // of the rate limits, once they were asked
     };
 
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
     std::optional<Response> find_route(Passage& passage);
     Task<std::optional<Response>> identify(Passage& passage);
+    Task<std::optional<Response>> limit(Passage& passage);
+    std::optional<Response> permit(const Passage& passage) const;
     Task<std::optional<Response>> receive(Passage& passage);
     Task<Response> call(Passage& passage);
     Task<Result<postgres::Rows, Problem>> query(Passage& passage,
@@ -69,6 +76,7 @@ class RequestHandler {
     Problem failed(const Passage& passage, const postgres::Error& error) const;
     Response root() const;
 
+    net::io_context& context_;
     const unsigned thread_;
     const std::shared_ptr<Shared> shared_;
     const std::shared_ptr<DoorMetrics::Thread> counters_;
