@@ -85,7 +85,9 @@ BEGIN
     IF NOT FOUND OR state.current <> current THEN
         RETURN;
     END IF;
-    published := greatest(published, state.published);
+    -- A caller that knows is right even where less is published than once was: a Redis that lost its stream is
+    -- filled again from what is kept, and until then that is needed. 0 is a caller that does not know.
+    published := coalesce(nullif(published, 0), state.published);
     next := (current + 1) % 3;
     next_outbox := format('muster.outbox_%s', next);
     next_tick := format('muster.tick_%s', next);
@@ -123,8 +125,10 @@ BEGIN
                 RETURN;
             END IF;
         END IF;
-        EXECUTE format('SELECT count(*) FROM %s o WHERE NOT pg_visible_in_snapshot(o.xid, $1)', next_outbox)
-           INTO dropped USING published_snap;
+        -- Publishing goes on behind the tick, so what it sees in the other tables is dropped, too.
+        SELECT count(*) INTO dropped FROM muster.outbox o, muster.tick t
+         WHERE t.tick_id = seen_by AND pg_visible_in_snapshot(o.xid, t.snap)
+           AND NOT pg_visible_in_snapshot(o.xid, published_snap);
         step := 'dropped';
         published := seen_by;
     END IF;
