@@ -90,6 +90,7 @@ Task<Follower::Stop> Follower::locate() {
         co_return because(base.error());
     base_ = std::move(base).value();
     skip_ = plan->skip;
+    progress_.tick = base_.id;  // also where less is in Redis than once was: the rest is needed
 
     StreamId previous = last.value();
     if (!plan->reset && previous.generation() != plan->generation) {
@@ -230,8 +231,10 @@ Task<Follower::Stop> Follower::keep_up_chores(const std::string& snapshot) {
     const auto dropped = co_await upkeep_.rotate(outbox_, base_.id);
     if (!dropped)
         co_return because(dropped.error());
-    if (dropped.value())
+    if (dropped.value()) {
+        progress_.tick = 0;  // it goes on behind what was dropped
         co_return End{End::Cause::resync, "changes were dropped unpublished"};
+    }
     co_return std::nullopt;
 }
 
@@ -246,8 +249,10 @@ Task<Follower::Stop> Follower::catch_up_chores() {
         co_return because(dropped.error());
     upkeep_at_ = Clock::now();
     upkept_ = stats_.published.load(std::memory_order_relaxed);
-    if (dropped.value())
+    if (dropped.value()) {
+        progress_.tick = 0;  // it goes on behind what was dropped
         co_return End{End::Cause::resync, "changes were dropped unpublished"};
+    }
     co_return std::nullopt;
 }
 

@@ -33,10 +33,10 @@ PostgresServer::PostgresServer() : programs_(MUSTER_PG_BINDIR), port_(free_port(
     make_cluster();
 }
 
-PostgresServer::PostgresServer(WithMuster muster)
-    : programs_(programs_with_muster()),
-      preloaded_(muster.preloaded ? "muster" : ""),
-      port_(free_port()) {
+PostgresServer::PostgresServer(const WithMuster& muster)
+    : programs_(programs_with_muster()), settings_(muster.settings), port_(free_port()) {
+    if (muster.preloaded)
+        settings_.push_back("shared_preload_libraries=muster");
     make_cluster();
 }
 
@@ -54,7 +54,7 @@ void PostgresServer::make_cluster() {
 }
 
 PostgresServer::PostgresServer(Standby, const PostgresServer& primary)
-    : programs_(primary.programs_), preloaded_(primary.preloaded_), port_(free_port()) {
+    : programs_(primary.programs_), settings_(primary.settings_), port_(free_port()) {
     run_program({program("pg_basebackup"), "-D", (sandbox_.path() / "data").string(), "-R", "-c",
                  "fast", "--no-sync", "-d", primary.socket_conninfo()},
                 sandbox_.path() / "basebackup.log");
@@ -79,15 +79,23 @@ std::string PostgresServer::tcp_conninfo(const std::string& user) const {
 
 void PostgresServer::start() {
     const auto setting = [](const std::string& text) { return "--" + text; };
-    server_ = std::make_unique<Process>(
-        std::vector<std::string>{
-            program("postgres"), "-D", (sandbox_.path() / "data").string(), "-p",
-            std::to_string(port_), setting("listen_addresses=127.0.0.1"),
-            setting("unix_socket_directories=" + sandbox_.path().string()), setting("fsync=off"),
-            setting("max_connections=60"), setting("shared_buffers=32MB"),
-            setting("max_prepared_transactions=10"), setting("log_min_messages=warning"),
-            setting("wal_level=logical"), setting("shared_preload_libraries=" + preloaded_)},
-        sandbox_.path() / "postgres.log", SIGQUIT);
+    std::vector<std::string> arguments{
+        program("postgres"),
+        "-D",
+        (sandbox_.path() / "data").string(),
+        "-p",
+        std::to_string(port_),
+        setting("listen_addresses=127.0.0.1"),
+        setting("unix_socket_directories=" + sandbox_.path().string()),
+        setting("fsync=off"),
+        setting("max_connections=60"),
+        setting("shared_buffers=32MB"),
+        setting("max_prepared_transactions=10"),
+        setting("wal_level=logical"),
+        setting("log_min_messages=warning")};
+    for (const std::string& further : settings_)
+        arguments.push_back(setting(further));
+    server_ = std::make_unique<Process>(arguments, sandbox_.path() / "postgres.log", SIGQUIT);
     wait_until("PostgreSQL to start", [this] {
         if (!server_->running())
             throw std::runtime_error("PostgreSQL ended: " +

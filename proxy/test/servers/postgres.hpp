@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "servers/process.hpp"
 
@@ -15,10 +16,12 @@ class PostgresServer {
     PostgresServer();
 
     // The same with the extension to be had, as `make` built it; preloaded unless told otherwise.
+    // `settings` ("name=value") win over those of all servers here.
     struct WithMuster {
         bool preloaded = true;
+        std::vector<std::string> settings = {};
     };
-    explicit PostgresServer(WithMuster muster);
+    explicit PostgresServer(const WithMuster& muster);
 
     // A standby of `primary`, which streams from it. Not started.
     struct Standby {};
@@ -52,7 +55,7 @@ class PostgresServer {
 
     Sandbox sandbox_;
     std::string programs_;  // the directory of the server's programs
-    std::string preloaded_;
+    std::vector<std::string> settings_;
     unsigned short port_;
     std::unique_ptr<Process> server_;
 };
