@@ -5,6 +5,7 @@
 #   make run        build everything and start a private stack under .stack/
 #   make test       run every test
 #   make soak ROUNDS=n  the fault tests of the event path, n times over
+#   make fuzz       fuzz the writer; SECONDS=n for each of its targets
 #   make bench      measure, as ratios against named peers
 #   make stop       end what `make run` started, keeping its data
 #   make clean-stack  stop it and remove its data
@@ -58,6 +59,9 @@ test:
 soak:
 	@test/soak $(ROUNDS)
 
+fuzz:
+	@extension/fuzz/run $(SECONDS)
+
 bench:
 	@bench/run
 
@@ -70,5 +74,5 @@ clean-stack:
 format-check:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
 
-.PHONY: run test soak bench stop clean-stack format-check
+.PHONY: run test soak fuzz bench stop clean-stack format-check
 .DEFAULT_GOAL := all

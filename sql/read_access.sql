@@ -96,7 +96,35 @@ SELECT json_array_length(j.body) AS goals, t.body ->> 'agent_count' AS agents
 RESET search_path;
 DROP SCHEMA hostile CASCADE;
 
--- Tables change between calls of one session, whose plans are kept.
+-- Users' own columns come and go between calls of one session, whose plans are kept: what each reading
+-- function shows of a table's column, once added, retyped, renamed, and dropped.
+INSERT INTO tool_executions (id, invocation_id, tool_name, agent_id, session_id) VALUES (pg_temp.id(1), pg_temp.id(2), 'tool 1', pg_temp.id(1), 's');
+CREATE FUNCTION pg_temp.shown(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    shown text;
+BEGIN
+    EXECUTE 'SELECT string_agg(to_jsonb(r)::text, '''') FROM muster.' || call || ' r' INTO STRICT shown;
+    RETURN coalesce((SELECT string_agg(DISTINCT m[1], ' ') FROM regexp_matches(shown, '\\?"((?:own|mine)\\?": *(?:\d+|\\?"[a-z]*))', 'g') m), 'nothing');
+END $$;
+CREATE FUNCTION pg_temp.history(table_name regclass, call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    history text := pg_temp.shown(call);
+    change text;
+BEGIN
+    FOREACH change IN ARRAY ARRAY['ADD own int DEFAULT 7', 'ALTER own TYPE text USING ''seven''', 'RENAME own TO mine', 'DROP mine'] LOOP
+        EXECUTE format('ALTER TABLE %s %s', table_name, change);
+        history := concat_ws(' | ', history, pg_temp.shown(call));
+    END LOOP;
+    RETURN translate(history, '\"', '');
+END $$;
+SELECT t || ': ' || call AS call, pg_temp.history(t::regclass, call) FROM (VALUES
+    ('agents', 'agents_json()'), ('agents', 'agent_json(pg_temp.id(1))'), ('agents', 'agents()'), ('agents', 'agent(pg_temp.id(1))'),
+    ('goals', 'goals_json()'), ('goals', 'goal_json(''1-1'')'), ('goals', 'agents_json()'), ('goals', 'agents()'), ('goals', 'agent(pg_temp.id(1))'),
+    ('tools', 'tools_json()'), ('tools', 'tool_json(pg_temp.id(1))'), ('tools', 'agents_json()'), ('tools', 'agent_json(pg_temp.id(1))'), ('tools', 'agents()'),
+    ('tool_executions', 'tool_executions_json()'), ('tool_executions', 'tool_execution_json(pg_temp.id(1))'), ('tool_executions', 'tool_execution_by_invocation_json(pg_temp.id(2))'),
+    ('events', 'events_json()'), ('events', 'event_json((SELECT id FROM public.events ORDER BY id LIMIT 1))')) c(t, call);
+
+-- And Muster's columns, too.
 CREATE FUNCTION pg_temp.one() RETURNS text LANGUAGE sql AS
     $$ SELECT body::text FROM muster.agent_json(pg_temp.id(1), 'goals', 'name,agent_type,goals.goal_text,extra,goals.extra') $$;
 SELECT body FROM muster.agent_json(pg_temp.id(1), '', 'name');

@@ -127,6 +127,10 @@ SELECT 'text', 'x', gen_random_uuid(), overlay(repeat('é', length / 2) || repea
 INSERT INTO events (event_type, aggregate_type, aggregate_id, t)
 SELECT 'text', 'x', gen_random_uuid(), string_agg(CASE WHEN random() < 0.02 THEN E'\x02' ELSE 'y' END, '')
   FROM generate_series(1, 5000) i, generate_series(1, 5) row GROUP BY row;
+-- Bytes and bits of each length around what is written together.
+INSERT INTO events (event_type, aggregate_type, aggregate_id, by, bits)
+SELECT 'bytes', 'x', gen_random_uuid(), substring(sha512(length::text::bytea) FROM 1 FOR length), substring(B'1011001110001111' FROM 1 FOR length)
+  FROM generate_series(0, 64) length;
 -- Stored outside the row, compressed and not.
 INSERT INTO events (event_type, aggregate_type, aggregate_id, t, jb)
 SELECT 'long', 'x', gen_random_uuid(), repeat('long "text" ', 20000), jsonb_build_object('long', repeat('0123456789', 20000));
@@ -159,6 +163,10 @@ SET extra_float_digits = 0;
 SELECT count(*) FILTER (WHERE i.body::text IS DISTINCT FROM row_to_json(e)::text) AS different
   FROM events e, muster.event_json(e.id) i WHERE event_type = 'time';
 RESET extra_float_digits;
+SET bytea_output = 'escape';
+SELECT count(*) FILTER (WHERE i.body::text IS DISTINCT FROM row_to_json(e)::text) AS different
+  FROM events e, muster.event_json(e.id) i WHERE event_type = 'bytes';
+RESET bytea_output;
 
 -- Naive timestamps are in UTC and say so, but for the infinities; in arrays and composites they stay as to_json() has them.
 DROP TABLE events;

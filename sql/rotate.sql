@@ -60,25 +60,32 @@ BEGIN
 END $$;
 SELECT * FROM rotate_until('begun', 4, 100);
 INSERT INTO things SELECT generate_series(96, 125);
-SELECT * FROM rotate_until('unseen', 4, 100);
+SELECT * FROM rotate_until('begun', 4, 100);
+INSERT INTO things SELECT generate_series(126, 155);
+SELECT * FROM muster.rotate(4, 100, '1 hour');
 SELECT make_tick();
 SELECT * FROM muster.rotate(4, 110, '1 hour');
-SELECT * FROM muster.rotate(4, 60, '1 hour');
+SELECT * FROM muster.rotate(4, 80, '1 hour');
 SELECT oldest_tick, published, dropped, dropped_tick, dropped_at IS NOT NULL AS dropped_once FROM muster.rotation;
 SELECT tick_id FROM muster.tick ORDER BY 1;
 SELECT * FROM tables;
-SELECT * FROM muster.rotate(4, 60, '1 hour');
 -- The same by age.
-INSERT INTO things SELECT generate_series(126, 155);
+SELECT * FROM rotate_until('begun', 4, 100);
+INSERT INTO things SELECT generate_series(156, 185);
+SELECT * FROM rotate_until('begun', 4, 100);
+INSERT INTO things SELECT generate_series(186, 215);
+SELECT * FROM rotate_until('begun', 4, 100);
+INSERT INTO things SELECT generate_series(216, 245);
 SELECT make_tick() AS sixth \gset
-SELECT * FROM muster.rotate(5, 10000, '1 hour');
-SELECT * FROM muster.rotate(5, 10000, '4 microseconds');
+SELECT * FROM muster.rotate(5, 1000, '1 hour');
+SELECT * FROM muster.rotate(5, 1000, '4 microseconds');
 SELECT dropped FROM muster.rotation;
+SELECT * FROM rotate_until('begun', 5, 100);
 
 -- Who is told what.
 SELECT generation, last_tick = :sixth AS newest, oldest_tick, published_tick = :sixth AS all_published, backlog_rows, current_table,
        dropped, leader_pid, wakes, blocked_by FROM muster.relay_status();
-INSERT INTO things SELECT generate_series(156, 158);
+INSERT INTO things SELECT generate_series(256, 258);
 SELECT backlog_rows, backlog_age > '0' AS has_age FROM muster.relay_status();
 SET application_name = 'muster relay: published to tick 5';
 SELECT published_tick, backlog_rows FROM muster.relay_status();
@@ -95,8 +102,21 @@ BEGIN;
 INSERT INTO things SELECT generate_series(1001, 1030);
 ROLLBACK;
 SELECT make_tick() AS seventh \gset
-SELECT * FROM muster.rotate(:seventh, 100, '1 hour');
-SELECT * FROM muster.rotate(:seventh, 100, '1 hour');
+SELECT * FROM rotate_until('begun', :seventh, 100);
+BEGIN;
+INSERT INTO things SELECT generate_series(1001, 1030);
+ROLLBACK;
+SELECT * FROM rotate_until('begun', :seventh, 100);
+BEGIN;
+INSERT INTO things SELECT generate_series(1001, 1030);
+ROLLBACK;
+SELECT * FROM rotate_until('begun', :seventh, 100);
+SELECT pg_relation_size('muster.outbox_0') = 0 AS "0", pg_relation_size('muster.outbox_1') > 0 AS "1" FROM muster.rotation;
+BEGIN;
+INSERT INTO things SELECT generate_series(1001, 1030);
+ROLLBACK;
+SELECT * FROM rotate_until('begun', :seventh, 100);
+SELECT pg_relation_size('muster.outbox_1') = 0 AS "1", count(*) FROM muster.outbox;
 
 -- One's own snapshot must not be older than the lock.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
@@ -110,11 +130,9 @@ SET enable_bitmapscan = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET plan_cache_mode = force_generic_plan;
-PREPARE fence(pg_snapshot, pg_snapshot) AS
-SELECT o.seq FROM muster.outbox o WHERE o.xid >= pg_snapshot_xmax($1) AND o.xid < pg_snapshot_xmax($2) AND pg_visible_in_snapshot(o.xid, $2)
-UNION ALL
-SELECT o.seq FROM (SELECT x FROM pg_snapshot_xip($1) x WHERE pg_visible_in_snapshot(x, $2)) late JOIN muster.outbox o ON o.xid = late.x;
-EXPLAIN (COSTS off) EXECUTE fence('3:3:', '9:9:');
+SET enable_material = off;
+PREPARE changes(pg_snapshot, pg_snapshot) AS SELECT count(*) FROM muster.fence($1, $2);
+EXPLAIN (COSTS off) EXECUTE changes('3:3:', '9:9:');
 EXPLAIN (COSTS off) SELECT max(tick_id) FROM muster.tick;
 
 DROP VIEW tables;

@@ -95,8 +95,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 WITH found AS (
     SELECT t.table_name, c.oid, c.relkind, c.relowner, c.relpersistence,
+           -- what no column can be added to
+           CASE WHEN c.relispartition THEN 'a partition' WHEN c.reloftype <> 0 THEN 'a typed table' END AS fixed,
            (SELECT array_agg(a.attname::text ORDER BY a.attname)
-              FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+              FROM pg_index i
+              JOIN pg_attribute a ON a.attrelid = i.indrelid
+                                 AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
              WHERE i.indrelid = c.oid AND i.indisprimary) AS key
       FROM (SELECT DISTINCT d.table_name FROM muster.data_columns() d) t
       JOIN pg_namespace n ON n.nspname = schema_name
@@ -104,6 +108,17 @@ WITH found AS (
 )
 SELECT o FROM (
 SELECT format('%I is not a table', f.table_name) FROM found f WHERE f.relkind NOT IN ('r', 'p')
+UNION ALL
+SELECT format('%I is a type, whose name no table can have', t.typname)
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE n.nspname = schema_name AND t.typrelid = 0 AND t.typcategory <> 'A'
+   AND t.typname IN (SELECT d.table_name FROM muster.data_columns() d)
+UNION ALL
+SELECT format('table %I is unlogged: a crash would empty it', f.table_name)
+  FROM found f WHERE f.relpersistence = 'u' AND f.relkind IN ('r', 'p')
+UNION ALL
+SELECT format('tables inherit from table %I: its triggers would not see their changes', f.table_name)
+  FROM found f WHERE f.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = f.oid)
 UNION ALL
 SELECT format('table %I belongs to role %I, of which %I is no member',
               f.table_name, pg_get_userbyid(f.relowner), current_user)
@@ -126,6 +141,9 @@ SELECT format('table %I has no unique index on (id), which table %I would refer 
    AND NOT muster.data_index_exists(f.oid, '{id}', false, true)
 UNION ALL
 SELECT CASE
+        WHEN a.attname IS NULL AND f.fixed IS NOT NULL THEN
+            format('table %I has no column %I, and is %s, which none can be added to',
+                   f.table_name, d.column_name, f.fixed)
         WHEN a.attname IS NULL THEN
             format('table %I has rows but no column %I, which has no default', f.table_name, d.column_name)
         WHEN a.attgenerated <> '' THEN
@@ -136,11 +154,12 @@ SELECT CASE
   JOIN muster.data_columns() d ON d.table_name = f.table_name
   LEFT JOIN pg_attribute a ON a.attrelid = f.oid AND a.attname = d.column_name AND NOT a.attisdropped
  WHERE f.relkind IN ('r', 'p')
-   AND CASE WHEN a.attname IS NULL AND (NOT d.not_null OR d.default_value IS NOT NULL) THEN false
+   AND CASE WHEN a.attname IS NOT NULL THEN a.attgenerated <> '' OR NOT muster.data_type_fits(a.atttypid, d.type)
+            WHEN f.fixed IS NOT NULL THEN true
+            WHEN NOT d.not_null OR d.default_value IS NOT NULL THEN false
             -- who is no owner may not look
-            WHEN a.attname IS NULL AND NOT pg_has_role(f.relowner, 'USAGE') THEN false
-            WHEN a.attname IS NULL THEN muster.data_has_rows(f.oid)
-            ELSE a.attgenerated <> '' OR NOT muster.data_type_fits(a.atttypid, d.type) END
+            WHEN NOT pg_has_role(f.relowner, 'USAGE') THEN false
+            ELSE muster.data_has_rows(f.oid) END
 ) obstacles(o) ORDER BY o COLLATE "C"
 $$;
 
@@ -254,6 +273,18 @@ SELECT format('GRANT %s ON %I.%I TO %I', string_agg(w.privilege, ', ' ORDER BY w
  GROUP BY w.table_name, r.rolname
 $$;
 
+-- The statements that make Muster's own tables discard what replication brings, after a restore of data alone
+-- with --disable-triggers, which leaves their triggers firing otherwise. Only their owner can run them.
+CREATE FUNCTION muster.data_state_statements() RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT format('ALTER TABLE muster.%I ENABLE REPLICA TRIGGER %I', c.relname, t.tgname)
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+ WHERE c.relnamespace = 'muster'::regnamespace AND t.tgfoid = 'muster.discard_replicated'::regproc
+   AND t.tgenabled <> 'R' AND pg_has_role(c.relowner, 'USAGE')
+ ORDER BY c.relname
+$$;
+
 -- create_tables makes the six tables in the schema, or adopts the ones it has, and records the schema. A dry
 -- run returns every statement; a real run executes them and returns only those left for the caller to run.
 -- It works with the caller's rights. A lock that is not free soon is given up rather than queued for, since
@@ -321,7 +352,8 @@ BEGIN
     END LOOP;
     now_statements := now_statements || ARRAY(SELECT muster.data_publish_statements(schema))
                                      || ARRAY(SELECT muster.data_count_statements(schema))
-                                     || ARRAY(SELECT muster.data_grant_statements(schema));
+                                     || ARRAY(SELECT muster.data_grant_statements(schema))
+                                     || ARRAY(SELECT muster.data_state_statements());
 
     PERFORM muster.data_warn_of_naive_timestamps(schema);
     IF dry_run THEN

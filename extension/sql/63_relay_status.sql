@@ -48,10 +48,7 @@ WITH state AS MATERIALIZED (
            LATERAL (SELECT CASE WHEN told.relays = 0 THEN newest.tick_id ELSE greatest(told.tick, state.published) END AS tick) p
 ), backlog AS MATERIALIZED (
     SELECT count(*) AS n, min(b.ts) AS since
-      FROM published, LATERAL (
-          SELECT o.ts FROM muster.outbox o WHERE o.xid >= pg_snapshot_xmax(published.snap)
-          UNION ALL
-          SELECT o.ts FROM pg_snapshot_xip(published.snap) x, muster.outbox o WHERE o.xid = x) b
+      FROM published, LATERAL muster.fence(published.snap, pg_current_snapshot()) b
 ), tables AS MATERIALIZED (
     SELECT array_agg(pg_stat_get_live_tuples(c.oid) ORDER BY c.relname) AS live,
            array_agg(pg_total_relation_size(c.oid) ORDER BY c.relname) AS bytes
@@ -63,7 +60,9 @@ WITH state AS MATERIALIZED (
     SELECT string_agg(CASE WHEN l.pid IS NULL THEN format('prepared transaction "%s"', p.gid) ELSE format('process %s', l.pid) END,
                       ', ' ORDER BY l.pid, p.gid) AS names
       FROM state, pg_locks l
-      LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction
+      LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+                          AND x.virtualtransaction = l.virtualtransaction
+      LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
      WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND l.relation = format('muster.outbox_%s', (state.current + 1) % 3)::regclass

@@ -87,10 +87,13 @@ SELECT s.statement FROM (
                      string_agg('ENABLE ALWAYS TRIGGER ' || w.name, ', ' ORDER BY w.pos))
       FROM missing, wanted w, events e GROUP BY e.name
     UNION ALL
-    -- A table that is made now has no events, but one that is gone may have left its counts.
+    -- A table that is made now has no events, but one that is gone may have left its counts. One that was
+    -- restored without Muster's tables has its triggers, but not its counts.
     SELECT 6, 'SELECT muster.recount()'
-      FROM missing, events e
-     WHERE e.id IS NOT NULL OR EXISTS (SELECT FROM muster.event_count_sums())
+      FROM events e
+     WHERE (EXISTS (SELECT FROM missing)
+            OR NOT EXISTS (SELECT FROM muster.data_schema d WHERE d.schema_name = data_count_statements.schema_name))
+       AND (e.id IS NOT NULL OR EXISTS (SELECT FROM muster.event_count_sums()))
 ) s ORDER BY s.pos
 $$;
 

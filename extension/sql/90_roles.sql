@@ -44,6 +44,6 @@ GRANT SELECT ON muster.outbox, muster.tick, muster.rotation TO muster_relay;
 GRANT SELECT, INSERT ON muster.tick_0, muster.tick_1, muster.tick_2, muster.generation TO muster_relay;
 GRANT UPDATE (announced_at) ON muster.generation TO muster_relay;
 GRANT USAGE ON SEQUENCE muster.tick_seq TO muster_relay;
-GRANT EXECUTE ON FUNCTION muster.wake_arm(), muster.wake_wait(int), muster.wake_owner(), muster.relay_leader(),
+GRANT EXECUTE ON FUNCTION muster.fence(pg_snapshot, pg_snapshot), muster.wake_arm(), muster.wake_wait(int), muster.wake_owner(), muster.relay_leader(),
     muster.relay_status(),
     muster.rotate(bigint, bigint, interval) TO muster_relay;

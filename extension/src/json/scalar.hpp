@@ -15,6 +15,13 @@ void put_float8(Arena& out, double value);
 void put_numeric(Arena& out, const char* stored, std::size_t length);
 
 void put_uuid(Arena& out, const pg_uuid_t& value);
+
+// Bytes as bytea_output = hex has them.
+void put_hex_bytea(Arena& out, const char* bytes, std::size_t length);
+
+// So many bits, the first of a byte being its highest.
+void put_bits(Arena& out, const unsigned char* bits, std::size_t count);
+
 void put_date(Arena& out, DateADT value);
 
 // Microseconds since 2000, read as UTC. `offset` says whether +00:00 is written.

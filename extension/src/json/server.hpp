@@ -12,6 +12,7 @@ extern "C" {
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/arrayaccess.h"
+#include "utils/bytea.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/float.h"
@@ -23,4 +24,5 @@ extern "C" {
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
+#include "utils/varbit.h"
 }

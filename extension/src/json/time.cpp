@@ -1,8 +1,6 @@
-// Dates, timestamps and uuids. Years 1 to 9999 are written here; everything else (BC, five digits,
+// Dates and timestamps. Years 1 to 9999 are written here; everything else (BC, five digits,
 // the infinities) by the server's JsonEncodeDateTime().
 #include "json/scalar.hpp"
-
-#include "json/simd.hpp"
 
 namespace muster::json {
 namespace {
@@ -86,35 +84,6 @@ void put_encoded(Arena& out, Datum value, Oid type) {
     out.put('"');
 }
 
-#ifdef MUSTER_SSE2
-
-// Writes 16 bytes as 32 hexadecimal digits.
-void put_hex(char* to, const unsigned char* bytes) {
-    const __m128i from = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
-    const __m128i low_bits = _mm_set1_epi8(0x0F);
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(from, 4), low_bits);
-    const __m128i low = _mm_and_si128(from, low_bits);
-    const auto digits = [](__m128i values) {
-        const __m128i letters = _mm_cmpgt_epi8(values, _mm_set1_epi8(9));
-        return _mm_add_epi8(_mm_add_epi8(values, _mm_set1_epi8('0')),
-                            _mm_and_si128(letters, _mm_set1_epi8('a' - '0' - 10)));
-    };
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), digits(_mm_unpacklo_epi8(high, low)));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 16), digits(_mm_unpackhi_epi8(high, low)));
-}
-
-#else
-
-void put_hex(char* to, const unsigned char* bytes) {
-    static constexpr char hex[] = "0123456789abcdef";
-    for (int i = 0; i < UUID_LEN; i++) {
-        to[2 * i] = hex[bytes[i] >> 4];
-        to[2 * i + 1] = hex[bytes[i] & 15];
-    }
-}
-
-#endif
-
 }  // namespace
 
 void put_date(Arena& out, DateADT value) {
@@ -165,24 +134,6 @@ void put_timestamp(Arena& out, Timestamp value, bool offset) {
     }
     *to++ = '"';
     out.commit(to);
-}
-
-void put_uuid(Arena& out, const pg_uuid_t& value) {
-    char digits[2 * UUID_LEN];
-    put_hex(digits, value.data);
-    char* to = out.reserve(38);
-    to[0] = '"';
-    std::memcpy(to + 1, digits, 8);
-    to[9] = '-';
-    std::memcpy(to + 10, digits + 8, 4);
-    to[14] = '-';
-    std::memcpy(to + 15, digits + 12, 4);
-    to[19] = '-';
-    std::memcpy(to + 20, digits + 16, 4);
-    to[24] = '-';
-    std::memcpy(to + 25, digits + 20, 12);
-    to[37] = '"';
-    out.commit(to + 38);
 }
 
 }  // namespace muster::json

@@ -50,6 +50,21 @@ void put_uuid_value(Arena& out, Datum value, const ValueWriter&) {
     put_uuid(out, *DatumGetUUIDP(value));
 }
 
+// A bytea has two ways to be written, and a session chooses.
+void put_bytea(Arena& out, Datum value, const ValueWriter&) {
+    if (bytea_output != BYTEA_OUTPUT_HEX) {
+        put_string(out, std::string_view(DatumGetCString(DirectFunctionCall1(byteaout, value))));
+        return;
+    }
+    auto* stored = PG_DETOAST_DATUM_PACKED(value);
+    put_hex_bytea(out, VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
+}
+
+void put_bits_value(Arena& out, Datum value, const ValueWriter&) {
+    VarBit* bits = DatumGetVarBitP(value);
+    put_bits(out, VARBITS(bits), static_cast<std::size_t>(VARBITLEN(bits)));
+}
+
 void put_date_value(Arena& out, Datum value, const ValueWriter&) {
     put_date(out, DatumGetDateADT(value));
 }
@@ -202,6 +217,11 @@ WriteValue simple_way(Oid type) {
             return put_name;
         case UUIDOID:
             return put_uuid_value;
+        case BYTEAOID:
+            return put_bytea;
+        case BITOID:
+        case VARBITOID:
+            return put_bits_value;
         case DATEOID:
             return put_date_value;
         case TIMESTAMPOID:

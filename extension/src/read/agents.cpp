@@ -143,6 +143,7 @@ void put_rows(const RowPage& self, const Children& children, const json::Arena& 
               MemoryContext row_context, Tuplestorestate* result, TupleDesc result_descriptor) {
     TupleTableSlot* slot = MakeSingleTupleTableSlot(self.descriptor, &TTSOpsHeapTuple);
     for (std::uint32_t i = 0; i < self.rows.count; i++) {
+        CHECK_FOR_INTERRUPTS();
         MemoryContext spi = MemoryContextSwitchTo(row_context);
         Datum values[RowColumns];
         bool nulls[RowColumns];

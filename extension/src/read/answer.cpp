@@ -54,7 +54,11 @@ Datum finish_body(FunctionCallInfo fcinfo, json::Arena& row, const text* next) {
     tuple->t_hoff = body_at + MINIMAL_TUPLE_OFFSET;
     tuple->t_bits[0] = next == nullptr ? 0b01 : 0b11;
 
-    Tuplestorestate* rows = begin_rows(fcinfo, row_type());
+    // Room for the row, and for an array of them, whatever work_mem is: the document is in memory
+    // in full anyway, and writing it to disk and reading it back is what could not be cancelled.
+    constexpr int array = 64;
+    const int kilobytes = static_cast<int>(row.used / 1024) + array;
+    Tuplestorestate* rows = begin_rows(fcinfo, row_type(), Max(work_mem, kilobytes));
     TupleTableSlot* slot = MakeSingleTupleTableSlot(row_type(), &TTSOpsMinimalTuple);
     ExecStoreMinimalTuple(tuple, slot, false);
     tuplestore_puttupleslot(rows, slot);
@@ -70,7 +74,7 @@ Datum empty_answer(FunctionCallInfo fcinfo) {
     return Datum{0};
 }
 
-Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor) {
+Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor, int kilobytes) {
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (result == nullptr || !IsA(result, ReturnSetInfo) ||
         (result->allowedModes & SFRM_Materialize) == 0) {
@@ -80,7 +84,7 @@ Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor) {
     }
     MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
     Tuplestorestate* rows = tuplestore_begin_heap(
-        (result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+        (result->allowedModes & SFRM_Materialize_Random) != 0, false, kilobytes);
     result->returnMode = SFRM_Materialize;
     result->setResult = rows;
     result->setDesc = CreateTupleDescCopy(descriptor);

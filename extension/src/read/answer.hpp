@@ -15,7 +15,9 @@ Datum finish_body(FunctionCallInfo fcinfo, json::Arena& row, const text* next);
 Datum empty_answer(FunctionCallInfo fcinfo);
 
 // The rows that a set-returning function returns, empty at first, in the memory that its caller
-// asks for. They are of the type that the descriptor says.
-Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor);
+// asks for. They are of the type that the descriptor says. Beyond so many kilobytes they go to
+// disk.
+Tuplestorestate* begin_rows(FunctionCallInfo fcinfo, TupleDesc descriptor,
+                            int kilobytes = work_mem);
 
 }  // namespace muster::read

@@ -119,6 +119,7 @@ void stitch(json::Arena& out, const JsonPage& self, const Children& children) {
     std::size_t size = self.page.is_list ? 2 : 0;
     for (std::uint32_t i = 0; i < rows.count; i++) {
         size += row_size(rows[i], groups[i], children, keys) + (i > 0 ? 1 : 0);
+        CHECK_FOR_INTERRUPTS();
     }
     char* to = out.reserve(size);
     if (self.page.is_list) {
@@ -129,6 +130,7 @@ void stitch(json::Arena& out, const JsonPage& self, const Children& children) {
             *to++ = ',';
         }
         to = put_row(to, self.out->data, rows[i], groups[i], children, keys);
+        CHECK_FOR_INTERRUPTS();
     }
     if (self.page.is_list) {
         *to++ = ']';

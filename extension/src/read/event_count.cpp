@@ -44,6 +44,7 @@ bool sum_event_counts(const Source& source, const UuidMap& keys, std::int64_t* c
     }
     for (std::uint32_t i = 0; i < keys.keys.count; i++) {
         counts[i] = reader.sum(keys.keys[i]);
+        CHECK_FOR_INTERRUPTS();
     }
     reader.close();
     return true;

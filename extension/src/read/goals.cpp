@@ -15,8 +15,10 @@ struct GoalRow {
     pg_uuid_t id;
 };
 
-// created_at DESC NULLS LAST, id DESC
+// created_at DESC NULLS LAST, id DESC. It is not called between a constructor and a destructor that
+// matter, so that a sort may be cancelled from here.
 bool comes_before(const GoalRow* a, const GoalRow* b) {
+    CHECK_FOR_INTERRUPTS();
     if (a->is_null != b->is_null) {
         return b->is_null;
     }
@@ -79,7 +81,6 @@ void fetch_goals(const Fetch& fetch, ChildSet& set) {
         const GoalRow** first = order + set.starts[k];
         const GoalRow** end = order + set.starts[k + 1];
         if (!std::is_sorted(first, end, comes_before)) {
-            CHECK_FOR_INTERRUPTS();
             std::sort(first, end, comes_before);
         }
     }

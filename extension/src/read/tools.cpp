@@ -99,6 +99,7 @@ struct ToolReceiver {
 
 // name, id. Its parameters are those of qsort_arg().
 int compare(const void* a, const void* b, void* tools) {
+    CHECK_FOR_INTERRUPTS();
     const auto& self = *static_cast<ToolReceiver*>(tools);
     const std::int32_t left = (*static_cast<const Link* const*>(a))->tool;
     const std::int32_t right = (*static_cast<const Link* const*>(b))->tool;

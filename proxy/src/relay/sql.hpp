@@ -11,19 +11,6 @@ struct Prepared {
     const char* text;
 };
 
-// The fence, $1 being the snapshot of the previous tick: what is visible in `to` and was not then.
-// Rows of transactions that were running then ("late") are found by their ids, all others by range.
-// clang-format off
-#define MUSTER_FENCE(to)                                                                     \
-    "select o.* from muster.outbox o"                                                        \
-    " where o.xid >= pg_snapshot_xmax($1::pg_snapshot) and o.xid < pg_snapshot_xmax(" to ")" \
-    " and pg_visible_in_snapshot(o.xid, " to ")"                                             \
-    " union all"                                                                             \
-    " select o.* from (select x from pg_snapshot_xip($1::pg_snapshot) x"                     \
-    " where pg_visible_in_snapshot(x, " to ")) late"                                         \
-    " join muster.outbox o on o.xid = late.x"
-// clang-format on
-
 // The planner's choices are fixed: after one huge transaction and ANALYZE it would read the whole
 // outbox for the late branch.
 inline constexpr const char* settings =
@@ -37,6 +24,8 @@ inline constexpr const char* settings =
     " set_config('enable_bitmapscan', 'off', false),"
     " set_config('enable_hashjoin', 'off', false),"
     " set_config('enable_mergejoin', 'off', false),"
+    " set_config('enable_material', 'off', false),"
+    " set_config('enable_memoize', 'off', false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false),"
     " set_config('jit', 'off', false),"
     " set_config('lock_timeout', '5s', false),"
@@ -119,7 +108,8 @@ inline constexpr const char* newest_tick =
 #define MUSTER_PROBE(table)                                                                  \
     "with at (snap) as materialized (select pg_current_snapshot()),"                         \
     " made as (insert into muster." table " (snap) select at.snap from at"                   \
-    " where exists (" MUSTER_FENCE("pg_current_snapshot()") ") returning tick_id)"           \
+    " where exists (select from muster.fence($1::pg_snapshot, pg_current_snapshot()))"       \
+    " returning tick_id)"                                                                    \
     " select (select made.tick_id from made), at.snap from at"
 // clang-format on
 inline constexpr std::array<Prepared, 3> probe{{{"probe_0", MUSTER_PROBE("tick_0")},
@@ -142,7 +132,8 @@ inline constexpr std::array<Prepared, 3> probe{{{"probe_0", MUSTER_PROBE("tick_0
     " || octet_length(q.payload::text)::bigint + octet_length(q.metadata::text) || '}'"          \
     " else ',\"payload\":' || q.payload || ',\"metadata\":' || q.metadata end"                   \
     " || ',\"timestamp\":' || to_json(q.ts) || '}'"                                              \
-    " from (select * from (" MUSTER_FENCE("$2::pg_snapshot") ") f order by f.seq " offset ") q"
+    " from (select f.* from muster.fence($1::pg_snapshot, $2::pg_snapshot) f"                     \
+    " order by f.seq " offset ") q"
 // clang-format on
 inline constexpr Prepared read{"read", MUSTER_READ("offset $3::bigint limit $4::bigint")};
 // For ticks too large for one statement, of which each has to end within the lease.
@@ -152,14 +143,16 @@ inline constexpr const char* declare =
 inline constexpr const char* fetch = "fetch 4096 from rest";
 inline constexpr const char* commit = "commit";
 
-inline constexpr const char* count = "select count(*) from (" MUSTER_FENCE("$2::pg_snapshot") ") f";
+inline constexpr const char* count =
+    "select count(*) from muster.fence($1::pg_snapshot, $2::pg_snapshot)";
 
 // What is committed but was not by the snapshot $1: how much (a million at most are counted), and
 // how old in microseconds.
 inline constexpr Prepared backlog{
     "backlog",
     "select count(*), coalesce((extract(epoch from clock_timestamp() - min(f.ts)) * "
-    "1000000)::bigint, 0) from (" MUSTER_FENCE("pg_current_snapshot()") " limit 1000000) f"};
+    "1000000)::bigint, 0) from (select b.ts from muster.fence($1::pg_snapshot,"
+    " pg_current_snapshot()) b limit 1000000) f"};
 
 inline constexpr Prepared rotate{
     "rotate",

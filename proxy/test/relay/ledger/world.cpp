@@ -65,7 +65,7 @@ void RelayProgram::start() {
 
 void RelayProgram::check() {
     if (process_ != nullptr && !process_->running())
-        throw std::runtime_error("the relay ended: " + last_lines(log(), 1000));
+        throw std::runtime_error("the relay ended by itself");
 }
 
 void RelayProgram::kill() {
@@ -184,11 +184,18 @@ void World::let_write(std::uint64_t count) {
 }
 
 void World::wait_for_relay(const std::string& what, const std::function<bool()>& condition) {
-    wait_until(what, [&] {
+    try {
+        wait_until(what, [&] {
+            for (const auto& relay : relays_)
+                relay->check();
+            return condition();
+        });
+    } catch (const std::runtime_error& error) {
+        std::string said = error.what();
         for (const auto& relay : relays_)
-            relay->check();
-        return condition();
-    });
+            said += "\na relay: " + last_lines(relay->log(), 1000);
+        throw std::runtime_error(said);
+    }
 }
 
 void World::let_hear(std::size_t count) {
