@@ -4,8 +4,8 @@
 #   make install    install it into the PostgreSQL of PG_CONFIG
 #   make run        build everything and start a private stack under .stack/
 #   make test       run every test
-#   make soak ROUNDS=n  the fault tests of the event path, n times over
 #   make fuzz       fuzz the writer; SECONDS=n for each of its targets
+#   make soak       the fault tests of the event path; ROUNDS=n times over
 #   make bench      measure, as ratios against named peers
 #   make stop       end what `make run` started, keeping its data
 #   make clean-stack  stop it and remove its data
@@ -56,11 +56,11 @@ run:
 test:
 	@test/run
 
-soak:
-	@test/soak $(ROUNDS)
-
 fuzz:
 	@extension/fuzz/run $(SECONDS)
+
+soak:
+	@test/soak $(ROUNDS)
 
 bench:
 	@bench/run
@@ -74,5 +74,5 @@ clean-stack:
 format-check:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
 
-.PHONY: run test soak fuzz bench stop clean-stack format-check
+.PHONY: run test fuzz soak bench stop clean-stack format-check
 .DEFAULT_GOAL := all

@@ -162,7 +162,7 @@ COPY shop.visits FROM stdin;
 SELECT event_type, aggregate_id, tags, payload FROM pg_temp.news();
 SELECT muster.publish('shop.visits_1', 'visit');
 SELECT muster.unpublish('shop.visits');
-SELECT count(*) FROM pg_trigger WHERE tgfoid = 'muster.publish_change'::regproc AND tgname = 'muster_publish_insert'
+SELECT count(*) FROM pg_trigger WHERE tgfoid = 'muster.publish_change'::regproc AND tgname = '_muster_publish_insert'
    AND tgrelid::regclass::text LIKE 'shop%';
 
 -- Rows too big for a message go out by their key. Large values that did not change are not looked at.
@@ -198,7 +198,7 @@ SELECT event_type, aggregate_id, tags, payload FROM pg_temp.news();
 SELECT muster.publish('shop.docs', 'doc', 'all');
 SELECT muster.publish('shop.docs', 'doc', columns => '{id,nothing}');
 SELECT muster.publish('shop.docs', 'doc', names => '["x"]');
-SELECT muster.publish('shop.docs', 'doc', names => '{"truncate": "x"}');
+SELECT muster.publish('shop.docs', 'doc', names => '{"merge": "x"}');
 SELECT muster.publish('shop.docs', 'doc', names => '{"insert": 1}');
 SELECT muster.publish('pg_class', 'x');
 SELECT muster.publish('muster.api_keys', 'x');

@@ -29,7 +29,7 @@ SELECT conrelid::regclass, contype, pg_get_constraintdef(oid) FROM pg_constraint
  ORDER BY conrelid::regclass::text, contype, pg_get_constraintdef(oid) COLLATE "C";
 SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY tablename, indexdef COLLATE "C";
 SELECT tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger
- WHERE tgname LIKE 'muster_publish%' ORDER BY tgrelid::regclass::text, tgname;
+ WHERE tgname LIKE '%muster_publish%' ORDER BY tgrelid::regclass::text, tgname;
 
 -- Each list finds its page in an index.
 SET enable_seqscan = off;

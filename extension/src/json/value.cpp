@@ -107,11 +107,25 @@ void put_by_output_function_in_utc(Arena& out, Datum value, const ValueWriter& w
     put_string(out, std::string_view(text));
 }
 
+// A cast is a user's function, which may come back here before it returns, as when it writes a
+// table with a publishing trigger. So the state that it keeps between calls is out of the inner
+// call's way.
 void put_by_cast(Arena& out, Datum value, const ValueWriter& writer) {
+    FmgrInfo function = *writer.function;
+    writer.function->fn_extra = nullptr;
+    LOCAL_FCINFO(call, 1);
+    InitFunctionCallInfoData(*call, &function, 1, InvalidOid, nullptr, nullptr);
+    call->args[0].value = value;
+    call->args[0].isnull = false;
     const int level = enter_utc();
-    Datum json = FunctionCall1(writer.function, value);
+    Datum json = FunctionCallInvoke(call);
     AtEOXact_GUC(true, level);
-    put_json_text(out, json, writer);
+    writer.function->fn_extra = function.fn_extra;
+    if (call->isnull) {
+        out.put("null");
+    } else {
+        put_json_text(out, json, writer);
+    }
 }
 
 // Appends one dimension, and moves `item` past the elements it took.

@@ -12,6 +12,7 @@ enum Argument {
     AggregateType,
     PayloadMode,
     Key,
+    Published,
     Shown,
     Ignored,
     NaiveTimestamps,
@@ -33,8 +34,8 @@ HTAB* entries = nullptr;
 // Counts what forget_relation() heard, so that news arriving while an entry is made is not missed.
 uint64 news = 0;
 
-// Marks what was resolved for the relation (or everything) as stale. Freeing waits until it is not
-// in use.
+// Marks what was resolved for the relation, or for all of them, as stale. Freeing waits until it is
+// not in use.
 void forget_relation(Datum, Oid relation) {
     news++;
     if (entries == nullptr) {
@@ -48,6 +49,11 @@ void forget_relation(Datum, Oid relation) {
             entry->valid = false;
         }
     }
+}
+
+// A cast to json was made or dropped, by which a column of some type may be written.
+void forget_casts(Datum, int, uint32) {
+    forget_relation(0, InvalidOid);
 }
 
 void make_table() {
@@ -91,11 +97,18 @@ int find_column(const Config& config, std::string_view name) {
     return -1;
 }
 
-// Reads an argument that lists columns: empty, or the text form of a text[]. A column that has been
-// renamed or dropped since is left out: it must not stop its table's writers.
-Choice choose(const Config& config, const char* argument) {
+// What an argument that lists columns came to.
+struct NamedColumns {
+    Choice found;
+    bool given;     // the argument is not empty
+    bool complete;  // none of the names has been renamed or dropped since
+};
+
+// Reads an argument that lists columns: empty, or the text form of a text[]. A column that is not
+// there any more is left out: it must not stop its table's writers.
+NamedColumns choose(const Config& config, const char* argument) {
     if (argument[0] == '\0') {
-        return {nullptr, 0};
+        return {{nullptr, 0}, false, true};
     }
     Datum array = OidInputFunctionCall(F_ARRAY_IN, const_cast<char*>(argument), TEXTOID, -1);
     Datum* names;
@@ -111,7 +124,7 @@ Choice choose(const Config& config, const char* argument) {
             items[found++] = column;
         }
     }
-    return {items, found};
+    return {{items, found}, true, found == count};
 }
 
 // The primary key's columns in its order, or none.
@@ -136,9 +149,36 @@ Choice primary_key(const Config& config, Relation relation) {
     return {items, found};
 }
 
+FmgrInfo* output_function(Oid type) {
+    Oid function;
+    bool is_varlena;
+    getTypeOutputInfo(type, &function, &is_varlena);
+    auto* info = static_cast<FmgrInfo*>(palloc(sizeof(FmgrInfo)));
+    fmgr_info(function, info);
+    return info;
+}
+
+// Whether the text of the type's values is the same under all settings, as that of strings, enums
+// and addresses is, and that of times, floats and whatever may contain them is not.
+bool has_plain_output(Oid type) {
+    char category;
+    bool is_preferred;
+    get_type_category_preferred(type, &category, &is_preferred);
+    switch (category) {
+        case TYPCATEGORY_BOOLEAN:
+        case TYPCATEGORY_ENUM:
+        case TYPCATEGORY_NETWORK:
+        case TYPCATEGORY_STRING:
+        case TYPCATEGORY_BITSTRING:
+            return true;
+        default:
+            return false;
+    }
+}
+
 // Lists the columns. `naive_is_utc` says that timestamps without time zone are UTC and are shown
 // so.
-void read_columns(Config& config, Relation relation, bool naive_is_utc) {
+Column* read_columns(Config& config, Relation relation, bool naive_is_utc) {
     TupleDesc descriptor = RelationGetDescr(relation);
     auto* columns = static_cast<Column*>(
         palloc(sizeof(Column) * static_cast<size_t>(Max(descriptor->natts, 1))));
@@ -152,19 +192,21 @@ void read_columns(Config& config, Relation relation, bool naive_is_utc) {
         json::put_string(member, NameStr(attribute->attname), strlen(NameStr(attribute->attname)));
         member.put(':');
         Column& column = columns[count++];
+        column = {};
         column.number = attribute->attnum;
-        column.type = attribute->atttypid;
         column.length = attribute->attlen;
         column.by_value = attribute->attbyval;
-        column.ignored = false;
         column.writer = naive_is_utc ? json::choose_writer_of_utc(attribute->atttypid)
                                      : json::choose_writer(attribute->atttypid);
+        column.output = output_function(attribute->atttypid);
+        column.plain_output = has_plain_output(attribute->atttypid);
         column.name = pstrdup(NameStr(attribute->attname));
         column.member = member.data;
         column.member_length = member.used;
     }
     config.columns = columns;
     config.column_count = count;
+    return columns;
 }
 
 // The table that publish() was called on: for a partition's clone of a trigger, its topmost
@@ -194,6 +236,51 @@ Oid published_root(Relation relation, Oid trigger) {
     return root;
 }
 
+// The columns whose values may be told.
+Choice published_columns(const Config& config) {
+    auto* items =
+        static_cast<int*>(palloc(sizeof(int) * static_cast<size_t>(Max(config.column_count, 1))));
+    int count = 0;
+    for (int i = 0; i < config.column_count; i++) {
+        if (config.columns[i].published) {
+            items[count++] = i;
+        }
+    }
+    return {items, count};
+}
+
+// What identifies a row: the named columns as long as they are all there, or else the primary key.
+Choice key_columns(const Config& config, Relation relation, const NamedColumns& named) {
+    if (named.given && named.complete && named.found.count > 0) {
+        return named.found;
+    }
+    const Choice primary = primary_key(config, relation);
+    return primary.count > 0 ? primary : named.found;
+}
+
+// Decides what is told and what is announced of each column. A change of a column that may be told
+// is announced, and one of what tags are made of. Where a column was named that is not there any
+// more, it may live on under another name, so that every change is announced then.
+void mark_columns(Config& config, Column* columns, const char* const* arguments) {
+    const NamedColumns named = choose(config, arguments[Published]);
+    for (int i = 0; i < config.column_count; i++) {
+        columns[i].published = !named.given;
+        columns[i].watched = !named.given || !named.complete;
+    }
+    for (int i : named.found) {
+        columns[i].published = columns[i].watched = true;
+    }
+    for (int i : choose(config, arguments[Ignored]).found) {
+        columns[i].published = columns[i].watched = false;
+    }
+    for (int i : config.key) {
+        columns[i].watched = columns[i].in_key = true;
+    }
+    if (config.agent_id >= 0) {
+        columns[config.agent_id].watched = true;
+    }
+}
+
 // Resolves the trigger's arguments in the current memory context.
 Config resolve(Relation relation, const Trigger& trigger) {
     if (trigger.tgnargs != ArgumentCount) {
@@ -208,20 +295,17 @@ Config resolve(Relation relation, const Trigger& trigger) {
     const char* name = get_rel_name(config.root);
     config.table_name = name != nullptr ? name : pstrdup(RelationGetRelationName(relation));
 
-    read_columns(config, relation, strcmp(trigger.tgargs[NaiveTimestamps], "utc") == 0);
-    for (int column : choose(config, trigger.tgargs[Ignored])) {
-        const_cast<Column*>(config.columns)[column].ignored = true;
-    }
-    config.shows_all = trigger.tgargs[Shown][0] == '\0';
-    config.shown = choose(config, trigger.tgargs[Shown]);
-    config.key = choose(config, trigger.tgargs[Key]);
-    if (config.key.count == 0) {
-        config.key = primary_key(config, relation);
-    }
+    Column* columns =
+        read_columns(config, relation, strcmp(trigger.tgargs[NaiveTimestamps], "utc") == 0);
+    config.key = key_columns(config, relation, choose(config, trigger.tgargs[Key]));
     config.agent_id = find_column(config, "agent_id");
     config.event = {find_column(config, "event_type"), find_column(config, "aggregate_type"),
                     find_column(config, "aggregate_id"), find_column(config, "payload"),
                     find_column(config, "metadata")};
+    mark_columns(config, columns, trigger.tgargs);
+    const NamedColumns shown = choose(config, trigger.tgargs[Shown]);
+    config.names_shown = shown.given;
+    config.shown = shown.given ? shown.found : published_columns(config);
     return config;
 }
 
@@ -283,6 +367,7 @@ Config trigger_config(Relation relation, const Trigger& trigger) {
 
 void config_init() {
     CacheRegisterRelcacheCallback(forget_relation, static_cast<Datum>(0));
+    CacheRegisterSyscacheCallback(CASTSOURCETARGET, forget_casts, static_cast<Datum>(0));
 }
 
 }  // namespace muster::publish

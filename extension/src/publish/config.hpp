@@ -11,7 +11,7 @@ namespace muster::publish {
 
 // What a payload holds.
 enum class Payload : uint8_t {
-    Changes,  // the shown columns, and for an update what changed
+    Changes,  // for an update what changed, and the shown columns
     Row,      // the shown columns
     Key,      // the key
     Event,    // the row is an event itself: its own type, aggregate, payload and metadata
@@ -19,11 +19,14 @@ enum class Payload : uint8_t {
 
 struct Column {
     AttrNumber number;
-    Oid type;
     int16 length;
     bool by_value;
-    bool ignored;  // a change of this column alone is no change
+    bool published;  // its value may be told
+    bool watched;    // a change of its value is announced
+    bool in_key;
     json::ValueWriter writer;
+    FmgrInfo* output;   // its type's own way of writing it
+    bool plain_output;  // whose text depends on no setting
     const char* name;
     const char* member;  // the name as a JSON member: quoted, escaped, with its colon
     size_t member_length;
@@ -51,8 +54,8 @@ struct Config {
     const char* table_name;  // the root's
     const Column* columns;   // all there are
     int column_count;
-    bool shows_all;  // no columns were named
     Choice shown;
+    bool names_shown;  // they were named, so that they are in every payload of their mode
     Choice key;
     int agent_id;  // the column of that name, or -1
     EventColumns event;

@@ -149,6 +149,50 @@ Datum text_datum(std::string_view value) {
     return PointerGetDatum(cstring_to_text_with_len(value.data(), static_cast<int>(value.size())));
 }
 
+// Adds the row's index entries as the executor does, for any index.
+void insert_by_executor(Relation outbox, TupleTableSlot* slot) {
+    EState* estate = CreateExecutorState();
+    // InitResultRelInfo() would copy the triggers, which no row of ours fires.
+    ResultRelInfo target{};
+    target.type = T_ResultRelInfo;
+    target.ri_RelationDesc = outbox;
+    ExecOpenIndices(&target, false);
+    compat::insert_index_entries(&target, slot, estate);
+    ExecCloseIndices(&target);
+    FreeExecutorState(estate);
+}
+
+// Adds the row's index entries. An index of columns alone, as ours is, needs no executor's state,
+// and making one for each row costs more than the entry does.
+void insert_index_entries(Relation outbox, TupleTableSlot* slot) {
+    List* ids = RelationGetIndexList(outbox);
+    const int count = list_length(ids);
+    auto* indexes =
+        static_cast<Relation*>(palloc(sizeof(Relation) * static_cast<size_t>(Max(count, 1))));
+    auto* infos =
+        static_cast<IndexInfo**>(palloc(sizeof(IndexInfo*) * static_cast<size_t>(Max(count, 1))));
+    bool plain = true;
+    for (int i = 0; i < count; i++) {
+        indexes[i] = index_open(list_nth_oid(ids, i), RowExclusiveLock);
+        infos[i] = BuildIndexInfo(indexes[i]);
+        plain = plain && infos[i]->ii_Expressions == NIL && infos[i]->ii_Predicate == NIL &&
+                !infos[i]->ii_Unique && infos[i]->ii_ExclusionOps == nullptr;
+    }
+    for (int i = 0; i < count; i++) {
+        if (plain && infos[i]->ii_ReadyForInserts) {
+            Datum values[INDEX_MAX_KEYS];
+            bool nulls[INDEX_MAX_KEYS];
+            FormIndexDatum(infos[i], slot, nullptr, values, nulls);
+            index_insert(indexes[i], values, nulls, &slot->tts_tid, outbox, UNIQUE_CHECK_NO, false,
+                         infos[i]);
+        }
+        index_close(indexes[i], NoLock);
+    }
+    if (!plain) {
+        insert_by_executor(outbox, slot);
+    }
+}
+
 }  // namespace
 
 void outbox_insert(const Message& message) {
@@ -173,19 +217,9 @@ void outbox_insert(const Message& message) {
     set(Ts, TimestampTzGetDatum(GetCurrentTimestamp()));
     ExecStoreVirtualTuple(slot);
 
-    EState* estate = CreateExecutorState();
-    // InitResultRelInfo() would copy the triggers, which no row of ours fires.
-    ResultRelInfo target{};
-    target.type = T_ResultRelInfo;
-    target.ri_RelationDesc = outbox;
-    ExecOpenIndices(&target, false);
     simple_table_tuple_insert(outbox, slot);
-    if (target.ri_NumIndices > 0) {
-        compat::insert_index_entries(&target, slot, estate);
-    }
-    ExecCloseIndices(&target);
+    insert_index_entries(outbox, slot);
     ExecDropSingleTupleTableSlot(slot);
-    FreeExecutorState(estate);
     table_close(outbox, NoLock);
     wake::at_commit();
 }

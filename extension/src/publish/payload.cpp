@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t max_payload = 1024 * 1024;
 
-// An aggregate id or tag longer than this is cut: it names a row, it does not carry one.
+// A key's text longer than this is cut: it names a row, it does not carry one.
 constexpr size_t max_bare_text = 8192;
 
 bool is_varlena(const Column& column) {
@@ -97,31 +97,91 @@ std::string_view truncated_payload(const Config& config, const Row& row) {
     return writer.text();
 }
 
-// Appends a value as it stands in a JSON string, without the quotes: times in ISO 8601, whatever
-// DateStyle says, and everything else as its type writes it.
+// Sets what the text of values depends on, until the returned level is left. An error leaves it
+// too.
+int enter_settings_of_keys() {
+    static constexpr const char* settings[][2] = {
+        {"TimeZone", "UTC"},     {"DateStyle", "ISO"},        {"IntervalStyle", "postgres"},
+        {"bytea_output", "hex"}, {"extra_float_digits", "1"}, {"lc_monetary", "C"}};
+    const int level = NewGUCNestLevel();
+    for (const auto& [name, value] : settings) {
+        set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    }
+    return level;
+}
+
+// Appends a value as its type writes it.
+void put_output(json::Arena& out, const Column& column, Datum value) {
+    if (column.plain_output) {
+        out.put(std::string_view(OutputFunctionCall(column.output, value)));
+        return;
+    }
+    const int level = enter_settings_of_keys();
+    const char* text = OutputFunctionCall(column.output, value);
+    AtEOXact_GUC(true, level);
+    out.put(std::string_view(text));
+}
+
+// Appends a value as bare text, which is the same whatever the session's settings are: what JSON
+// has as a number, a time or a uuid as it stands there, without quotes, and everything else as its
+// type writes it.
 void put_bare(json::Arena& out, const Column& column, Datum value) {
     switch (column.writer.type) {
         case TEXTOID:
-        case VARCHAROID: {
+        case VARCHAROID:
+        case BPCHAROID: {
             text* string = DatumGetTextPP(value);
             out.put(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
             return;
         }
+        case INT2OID:
+        case INT4OID:
+        case INT8OID:
+        case FLOAT4OID:
+        case FLOAT8OID:
+        case NUMERICOID:
         case UUIDOID:
         case DATEOID:
         case TIMESTAMPOID:
         case TIMESTAMPTZOID: {
-            json::Arena quoted = json::make_arena(64);
-            column.writer.write(quoted, value, column.writer);
-            out.put(quoted.data + 1, quoted.used - 2);
+            const size_t start = out.used;
+            column.writer.write(out, value, column.writer);
+            if (out.data[start] == '"') {
+                out.used -= 2;
+                memmove(out.data + start, out.data + start + 1, out.used - start);
+            }
             return;
         }
-        default: {
-            Oid function;
-            bool is_varlena;
-            getTypeOutputInfo(column.type, &function, &is_varlena);
-            out.put(std::string_view(OidOutputFunctionCall(function, value)));
+        default:
+            put_output(out, column, value);
+    }
+}
+
+// Cuts a text that is too long, and puts a hash of the whole in the place of the rest, so that two
+// keys that begin alike stay two keys.
+void shorten(json::Arena& out) {
+    const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(out.data),
+                                            static_cast<int>(out.used), 0);
+    constexpr size_t hash_length = 17;
+    constexpr auto kept = static_cast<int>(max_bare_text - hash_length);
+    out.used = static_cast<size_t>(pg_mbcliplen(out.data, static_cast<int>(out.used), kept));
+    char text[hash_length + 1];
+    snprintf(text, sizeof(text), "#%016" INT64_MODIFIER "x", hash);
+    out.put(std::string_view(text, hash_length));
+}
+
+// Appends one column of a key that has several: a null is \N, and commas and backslashes within a
+// value are escaped by a backslash, so that no two keys have the same text.
+void put_key_part(json::Arena& out, const Column& column, const Row& row) {
+    if (row.is_null(column)) {
+        out.put("\\N");
+        return;
+    }
+    for (const char c : bare_text(column, row)) {
+        if (c == ',' || c == '\\') {
+            out.put('\\');
         }
+        out.put(c);
     }
 }
 
@@ -130,29 +190,32 @@ void put_bare(json::Arena& out, const Column& column, Datum value) {
 Difference compare(const Config& config, const Row& before, const Row& after) {
     auto* changed =
         static_cast<bool*>(palloc(sizeof(bool) * static_cast<size_t>(Max(config.column_count, 1))));
-    bool any = false;
+    Difference difference{changed, false, false};
     for (int i = 0; i < config.column_count; i++) {
         const Column& column = config.columns[i];
+        if (!column.watched) {
+            changed[i] = false;
+            continue;
+        }
         const bool was_null = before.is_null(column);
         changed[i] = was_null != after.is_null(column) ||
                      (!was_null && !same(column, before.value(column), after.value(column)));
-        any = any || (changed[i] && !column.ignored);
+        difference.any = difference.any || changed[i];
+        difference.key = difference.key || (changed[i] && column.in_key);
     }
-    return {changed, any};
+    return difference;
 }
 
 std::string_view change_payload(const Config& config, const Row& row, bool deleted,
                                 const Difference* difference) {
-    const bool whole =
-        config.shows_all && (config.payload == Payload::Row ||
-                             (config.payload == Payload::Changes && !deleted && !difference));
     ObjectWriter writer = start_object();
-    if (whole) {
-        for (int i = 0; i < config.column_count; i++) {
+    if (config.payload == Payload::Key) {
+        for (int i : config.key) {
             writer.member(config.columns[i], row);
         }
-    } else {
-        for (int i : config.payload == Payload::Key ? config.key : config.shown) {
+    } else if (config.payload == Payload::Row || config.names_shown ||
+               (!deleted && difference == nullptr)) {
+        for (int i : config.shown) {
             writer.member(config.columns[i], row);
         }
     }
@@ -161,7 +224,7 @@ std::string_view change_payload(const Config& config, const Row& row, bool delet
         writer.out.put("\"updates\":");
         writer.open();
         for (int i = 0; i < config.column_count; i++) {
-            if (difference->changed[i] && !config.columns[i].ignored) {
+            if (difference->changed[i] && config.columns[i].published) {
                 writer.member(config.columns[i], row);
             }
         }
@@ -195,8 +258,7 @@ std::string_view bare_text(const Column& column, const Row& row) {
     json::Arena out = json::make_arena(64);
     put_bare(out, column, row.value(column));
     if (out.used > max_bare_text) {
-        out.used = static_cast<size_t>(
-            pg_mbcliplen(out.data, static_cast<int>(out.used), static_cast<int>(max_bare_text)));
+        shorten(out);
     }
     return {out.data, out.used};
 }
@@ -210,7 +272,7 @@ std::string_view key_text(const Config& config, const Row& row) {
         if (i > 0) {
             out.put(',');
         }
-        out.put(bare_text(config.columns[config.key.items[i]], row));
+        put_key_part(out, config.columns[config.key.items[i]], row);
     }
     return {out.data, out.used};
 }

@@ -14,11 +14,11 @@ struct Row {
     Datum value(const Column& column) const { return values[column.number - 1]; }
 };
 
-// Which of Config::columns differ between two versions of a row. Ignored columns count only for
-// `any`.
+// Which of Config::columns differ between two versions of a row, of those that are watched.
 struct Difference {
     const bool* changed;
-    bool any;  // a column that is not ignored changed
+    bool any;
+    bool key;  // what identifies the row changed
 };
 
 Difference compare(const Config& config, const Row& before, const Row& after);
@@ -32,10 +32,13 @@ std::string_view change_payload(const Config& config, const Row& row, bool delet
 // payload.
 std::string_view json_column(const Config& config, const Row& row, int column);
 
-// A column's value as bare text, as it stands in aggregate ids and tags; empty when null.
+// A column's value as bare text, as it stands in aggregate ids and tags: the same for the same
+// value in every session, and empty when null. A text over 8192 bytes is cut and ends in a hash of
+// the whole; a value over a megabyte is not looked at.
 std::string_view bare_text(const Column& column, const Row& row);
 
-// The key's columns as bare text, joined by commas.
+// The key as bare text. That of several columns is joined by commas and unambiguous: \N for a null,
+// and a backslash before commas and backslashes within values.
 std::string_view key_text(const Config& config, const Row& row);
 
 }  // namespace muster::publish

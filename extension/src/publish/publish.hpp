@@ -1,6 +1,6 @@
 // Publishing: AFTER ROW triggers that carry changes into the outbox. The files of this folder, from
-// the bottom: outbox (writing a row), config (what a trigger was told), value (a column as JSON),
-// payload (a row as JSON), trigger (what happens to a changed row).
+// the bottom: outbox (writing a row), config (what a trigger was told), payload (a row as JSON),
+// trigger (what happens to a changed row, or a truncated table).
 #pragma once
 
 #include "publish/server.hpp"

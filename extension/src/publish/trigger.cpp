@@ -1,4 +1,4 @@
-// The publishing trigger: one changed row becomes one row of the outbox.
+// The publishing trigger: one changed row becomes one row of the outbox, and one truncation does.
 #include "publish/publish.hpp"
 
 #include "publish/config.hpp"
@@ -16,7 +16,7 @@ namespace {
 // muster.publish: off mutes the session.
 bool enabled = true;
 
-// The table's name, one key, and one agent, each perhaps twice since an update may move a row.
+// The table's name, a key and an agent, the last two perhaps twice since an update may move a row.
 constexpr int max_tags = 5;
 
 struct Tags {
@@ -25,19 +25,23 @@ struct Tags {
 
     // Adds `<scope>:<key>`, or `<scope>` alone.
     void add(const char* scope, const std::string_view* key = nullptr) {
-        StringInfoData tag;
-        initStringInfo(&tag);
-        appendStringInfoString(&tag, scope);
+        const size_t scope_length = strlen(scope);
+        const size_t length = scope_length + (key != nullptr ? 1 + key->size() : 0);
+        auto* tag = static_cast<text*>(palloc(VARHDRSZ + length));
+        SET_VARSIZE(tag, VARHDRSZ + length);
+        memcpy(VARDATA(tag), scope, scope_length);
         if (key != nullptr) {
-            appendStringInfoChar(&tag, ':');
-            appendBinaryStringInfo(&tag, key->data(), static_cast<int>(key->size()));
+            VARDATA(tag)[scope_length] = ':';
+            memcpy(VARDATA(tag) + scope_length + 1, key->data(), key->size());
         }
-        items[count++] = PointerGetDatum(cstring_to_text_with_len(tag.data, tag.len));
+        items[count++] = PointerGetDatum(tag);
     }
+
+    ArrayType* array() { return construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT); }
 };
 
 // The tags by which caches know what a change concerns. A row whose key or agent changed concerns
-// both the old and the new one.
+// both the old and the new one; `before` is null where neither can have.
 ArrayType* change_tags(const Config& config, std::string_view key, const Row& row,
                        const Row* before) {
     Tags tags;
@@ -61,7 +65,7 @@ ArrayType* change_tags(const Config& config, std::string_view key, const Row& ro
             }
         }
     }
-    return construct_array(tags.items, tags.count, TEXTOID, -1, false, TYPALIGN_INT);
+    return tags.array();
 }
 
 std::string_view event_column(const Config& config, const Row& row, int column) {
@@ -84,7 +88,10 @@ void publish(const Config& config, const Row& row, const Row* before, bool delet
     }
     const std::string_view key = key_text(config, row);
     Message message{};
-    message.tags = change_tags(config, key, row, before);
+    const bool may_have_moved =
+        difference.key || (config.agent_id >= 0 && difference.changed != nullptr &&
+                           difference.changed[config.agent_id]);
+    message.tags = change_tags(config, key, row, may_have_moved ? before : nullptr);
     if (config.payload == Payload::Event) {
         message.event_type = event_column(config, row, config.event.event_type);
         message.aggregate_type = event_column(config, row, config.event.aggregate_type);
@@ -99,6 +106,20 @@ void publish(const Config& config, const Row& row, const Row* before, bool delet
             change_payload(config, row, deleted, before != nullptr ? &difference : nullptr);
         message.metadata = "{}";
     }
+    outbox_insert(message);
+}
+
+// Writes into the outbox that the table has no rows any more. The tag is the table's alone, without
+// a key, for it concerns all of them.
+void publish_truncation(const Config& config) {
+    Tags tags;
+    tags.add(config.table_name);
+    Message message{};
+    message.event_type = config.event_type;
+    message.aggregate_type = config.aggregate_type;
+    message.tags = tags.array();
+    message.payload = "{}";
+    message.metadata = "{}";
     outbox_insert(message);
 }
 
@@ -124,7 +145,9 @@ Datum muster_publish_change(PG_FUNCTION_ARGS) {
                         errhint("Publish a table with muster.publish().")));
     }
     const auto* data = reinterpret_cast<TriggerData*>(fcinfo->context);
-    if (!TRIGGER_FIRED_AFTER(data->tg_event) || !TRIGGER_FIRED_FOR_ROW(data->tg_event)) {
+    const bool truncated = TRIGGER_FIRED_BY_TRUNCATE(data->tg_event);
+    if (!TRIGGER_FIRED_AFTER(data->tg_event) ||
+        (!TRIGGER_FIRED_FOR_ROW(data->tg_event) && !truncated)) {
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                  errmsg("trigger \"%s\" must be fired after each row", data->tg_trigger->tgname),
@@ -135,6 +158,10 @@ Datum muster_publish_change(PG_FUNCTION_ARGS) {
     }
 
     const Config config = trigger_config(data->tg_relation, *data->tg_trigger);
+    if (truncated) {
+        publish_truncation(config);
+        return PointerGetDatum(nullptr);
+    }
     const Row row = deform(data->tg_trigslot);
     if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) {
         const Row after = deform(data->tg_newslot);

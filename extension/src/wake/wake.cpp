@@ -247,7 +247,8 @@ Datum muster_wake_arm(PG_FUNCTION_ARGS) {
 }
 
 // Waits until a commit took the mark off, or for so long, and marks the session again, so that what
-// is looked at next is complete. Tells whether a commit did; null where there is no waking any more.
+// is looked at next is complete. Tells whether a commit did; null where there is no waking any
+// more.
 Datum muster_wake_wait(PG_FUNCTION_ARGS) {
     using namespace muster::wake;
     const int32 timeout_ms = PG_GETARG_INT32(0);
