@@ -69,18 +69,18 @@ SELECT * FROM muster.rotate(4, 80, '1 hour');
 SELECT oldest_tick, published, dropped, dropped_tick, dropped_at IS NOT NULL AS dropped_once FROM muster.rotation;
 SELECT tick_id FROM muster.tick ORDER BY 1;
 SELECT * FROM tables;
--- The same by age.
-SELECT * FROM rotate_until('begun', 4, 100);
+-- The same by age. Publishing goes on behind the tick that saw what was dropped.
+SELECT * FROM rotate_until('begun', 5, 100);
 INSERT INTO things SELECT generate_series(156, 185);
-SELECT * FROM rotate_until('begun', 4, 100);
+SELECT * FROM rotate_until('begun', 5, 100);
 INSERT INTO things SELECT generate_series(186, 215);
-SELECT * FROM rotate_until('begun', 4, 100);
+SELECT * FROM rotate_until('begun', 5, 100);
 INSERT INTO things SELECT generate_series(216, 245);
 SELECT make_tick() AS sixth \gset
 SELECT * FROM muster.rotate(5, 1000, '1 hour');
 SELECT * FROM muster.rotate(5, 1000, '4 microseconds');
 SELECT dropped FROM muster.rotation;
-SELECT * FROM rotate_until('begun', 5, 100);
+SELECT * FROM rotate_until('begun', :sixth, 100);
 
 -- Who is told what.
 SELECT generation, last_tick = :sixth AS newest, oldest_tick, published_tick = :sixth AS all_published, backlog_rows, current_table,
