@@ -10,8 +10,8 @@
 --     before it saw cannot be read again. (That each xid lies below the snapshot's xmin would do as well, but a
 --     transaction held open anywhere in the cluster would stall it.)
 --   - that tick was published to its end; or the bounds themselves are reached, as when Redis is away: then what
---     was not published is dropped, counted in muster.rotation, and the relay announces a reset (a new generation
---     that begins at that tick).
+--     that tick saw and was not published is dropped, counted in muster.rotation, and the relay announces a reset (a
+--     new generation that begins at that tick).
 -- A transaction that wrote to the table and stays open, or is prepared and forgotten, keeps it from being emptied.
 -- Then the current table goes on growing; muster.relay_status() says who it is.
 
@@ -28,6 +28,7 @@ CREATE FUNCTION muster.first_tick_that_sees(outbox regclass) RETURNS bigint
 LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     newest xid8;
@@ -56,6 +57,7 @@ CREATE FUNCTION muster.rotate(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -125,10 +127,9 @@ BEGIN
                 RETURN;
             END IF;
         END IF;
-        -- Publishing goes on behind the tick, so what it sees in the other tables is dropped, too.
-        SELECT count(*) INTO dropped FROM muster.outbox o, muster.tick t
-         WHERE t.tick_id = seen_by AND pg_visible_in_snapshot(o.xid, t.snap)
-           AND NOT pg_visible_in_snapshot(o.xid, published_snap);
+        -- Publishing goes on behind that tick: what else it saw is gone as well.
+        SELECT count(*) INTO dropped
+          FROM muster.tick t, LATERAL muster.fence(published_snap, t.snap) WHERE t.tick_id = seen_by;
         step := 'dropped';
         published := seen_by;
     END IF;

@@ -31,6 +31,7 @@ CREATE FUNCTION muster.relay_status(
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 WITH state AS MATERIALIZED (
     SELECT * FROM muster.rotation

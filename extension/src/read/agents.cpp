@@ -139,6 +139,9 @@ Tuplestorestate* make_result(FunctionCallInfo fcinfo, TupleDesc& descriptor) {
     return begin_rows(fcinfo, descriptor);
 }
 
+// What a tuple can hold, with room for the largest header.
+constexpr std::size_t most_row_bytes = MaxAllocSize - 1024;
+
 void put_rows(const RowPage& self, const Children& children, const json::Arena& texts,
               MemoryContext row_context, Tuplestorestate* result, TupleDesc result_descriptor) {
     TupleTableSlot* slot = MakeSingleTupleTableSlot(self.descriptor, &TTSOpsHeapTuple);
@@ -150,6 +153,10 @@ void put_rows(const RowPage& self, const Children& children, const json::Arena& 
         ExecStoreHeapTuple(self.rows[i], slot, false);
         const std::int32_t group = children.count > 0 ? self.page.groups[i] : -1;
         convert_row(self, slot, group, children, texts, values, nulls);
+        // Its columns may each be within the limit, and the row beyond it.
+        if (heap_compute_data_size(result_descriptor, values, nulls) > most_row_bytes) {
+            json::report_too_large();
+        }
         tuplestore_putvalues(result, result_descriptor, values, nulls);
         MemoryContextSwitchTo(spi);
         MemoryContextReset(row_context);

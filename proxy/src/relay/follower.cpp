@@ -90,6 +90,7 @@ Task<Follower::Stop> Follower::locate() {
         co_return because(base.error());
     base_ = std::move(base).value();
     skip_ = plan->skip;
+    progress_.tick = base_.id;  // also where less is in Redis than once was: the rest is needed
 
     StreamId previous = last.value();
     if (!plan->reset && previous.generation() != plan->generation) {
@@ -154,6 +155,10 @@ Task<Follower::Stop> Follower::keep_up() {
     if (!wakes.value())
         spdlog::info("relay: commits do not wake it, it polls");
     set(stats_.wakes, wakes.value());
+    // Nothing is between a tick and itself: the plan is made before the first change needs it.
+    const auto nothing = co_await outbox_.read(base_, base_, 0, *publisher_, Clock::now() + 10s);
+    if (!nothing)
+        co_return because(nothing.error());
     interval_ = config_.poll_busy;
     while (!pause_.stopped()) {
         const TimePoint started = Clock::now();
@@ -202,6 +207,12 @@ Task<Follower::Stop> Follower::wait(TimePoint started, bool busy) {
     co_return std::nullopt;
 }
 
+// From time to time, and whenever a share of what the outbox may hold has gone by.
+bool Follower::upkeep_due() const {
+    return Clock::now() - upkeep_at_ >= upkeep_interval ||
+           stats_.published.load(std::memory_order_relaxed) - upkept_ >= config_.outbox_rows / 32;
+}
+
 Task<Follower::Stop> Follower::keep_up_chores(const std::string& snapshot) {
     if (Clock::now() - beat_at_ >= heartbeat_interval) {
         if (auto stop = co_await beat(snapshot))
@@ -211,21 +222,24 @@ Task<Follower::Stop> Follower::keep_up_chores(const std::string& snapshot) {
         if (auto stop = co_await notify())
             co_return stop;
     }
-    if (Clock::now() - upkeep_at_ < upkeep_interval)
+    if (!upkeep_due())
         co_return std::nullopt;
     upkeep_at_ = Clock::now();
+    upkept_ = stats_.published.load(std::memory_order_relaxed);
     set(stats_.backlog_rows, 0);
     set(stats_.backlog_age_us, 0);
     const auto dropped = co_await upkeep_.rotate(outbox_, base_.id);
     if (!dropped)
         co_return because(dropped.error());
-    if (dropped.value())
+    if (dropped.value()) {
+        progress_.tick = 0;  // it goes on behind what was dropped
         co_return End{End::Cause::resync, "changes were dropped unpublished"};
+    }
     co_return std::nullopt;
 }
 
 Task<Follower::Stop> Follower::catch_up_chores() {
-    if (Clock::now() - upkeep_at_ < upkeep_interval)
+    if (!upkeep_due())
         co_return std::nullopt;
     if (auto error = co_await outbox_.tell(base_.id))
         co_return because(*error);
@@ -234,8 +248,11 @@ Task<Follower::Stop> Follower::catch_up_chores() {
     if (!dropped)
         co_return because(dropped.error());
     upkeep_at_ = Clock::now();
-    if (dropped.value())
+    upkept_ = stats_.published.load(std::memory_order_relaxed);
+    if (dropped.value()) {
+        progress_.tick = 0;  // it goes on behind what was dropped
         co_return End{End::Cause::resync, "changes were dropped unpublished"};
+    }
     co_return std::nullopt;
 }
 

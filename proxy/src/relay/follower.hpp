@@ -66,6 +66,7 @@ class Follower {
     Task<Stop> publish(const Tick& tick);
     Task<Stop> wait(TimePoint started, bool busy);
     Task<Stop> beat(const std::string& snapshot);
+    bool upkeep_due() const;
     Task<Stop> keep_up_chores(const std::string& snapshot);
     Task<Stop> catch_up_chores();
     Task<Stop> notify();
@@ -83,11 +84,12 @@ class Follower {
 
     std::optional<Publisher> publisher_;
     Generation generation_;
-    Tick base_;               // published to its end, but for ...
-    std::uint64_t skip_ = 0;  // ... the next tick's first entries, which are published too
-    TimePoint beat_at_{};     // of the last heartbeat
-    TimePoint upkeep_at_{};   // of the last upkeep
-    TimePoint notify_at_{};   // of the last notification
+    Tick base_;                 // published to its end, but for ...
+    std::uint64_t skip_ = 0;    // ... the next tick's first entries, which are published too
+    TimePoint beat_at_{};       // of the last heartbeat
+    TimePoint upkeep_at_{};     // of the last upkeep
+    std::uint64_t upkept_ = 0;  // messages published by then
+    TimePoint notify_at_{};     // of the last notification
     bool notify_due_ = false;
     std::uint64_t told_ = 0;      // the tick that the session last told of
     Clock::duration interval_{};  // of polling

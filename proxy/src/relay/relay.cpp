@@ -167,6 +167,8 @@ Task<bool> Relay::Impl::tend() {
         report(dropped.error());
         co_return false;
     }
+    if (dropped.value())
+        progress_.tick = 0;  // it goes on behind what was dropped
     if (leading)
         co_return true;
     if (const auto error = co_await outbox_->yield_lead()) {

@@ -46,8 +46,8 @@ config::Relay relay_config(const std::string& database) {
     return relay;
 }
 
-Session::Session(const std::string& database)
-    : connection_(PQconnectdb(postgres().socket_conninfo(database).c_str())) {}
+Session::Session(const std::string& database, const PostgresServer& server)
+    : connection_(PQconnectdb(server.socket_conninfo(database).c_str())) {}
 
 Session::~Session() {
     PQfinish(connection_);
@@ -74,6 +74,17 @@ std::string Session::value(const std::string& sql) {
     std::string value = PQgetvalue(result, 0, 0);
     PQclear(result);
     return value;
+}
+
+std::vector<std::string> Session::notifications() {
+    std::vector<std::string> payloads;
+    PQconsumeInput(connection_);
+    while (PGnotify* const notification = PQnotifies(connection_)) {
+        payloads.emplace_back(notification->extra);
+        PQfreemem(notification);
+        PQconsumeInput(connection_);
+    }
+    return payloads;
 }
 
 bool Session::insert(const std::string& aggregate, const std::string& key) {

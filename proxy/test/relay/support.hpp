@@ -31,7 +31,7 @@ config::Relay relay_config(const std::string& database);
 // A blocking session, for writers.
 class Session {
   public:
-    explicit Session(const std::string& database);
+    explicit Session(const std::string& database, const PostgresServer& server = postgres());
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -40,6 +40,8 @@ class Session {
     bool try_run(const std::string& sql);
     void run(const std::string& sql);
     std::string value(const std::string& sql);
+    // Payloads of the notifications that have come since the last call.
+    std::vector<std::string> notifications();
     // Changes `aggregate`; the payload has the key.
     bool insert(const std::string& aggregate, const std::string& key);
 

@@ -91,6 +91,7 @@ void PostgresServer::start() {
         setting("max_connections=60"),
         setting("shared_buffers=32MB"),
         setting("max_prepared_transactions=10"),
+        setting("wal_level=logical"),
         setting("log_min_messages=warning")};
     for (const std::string& further : settings_)
         arguments.push_back(setting(further));
@@ -127,6 +128,16 @@ void PostgresServer::crash_and_restart() {
             return false;
         }
     });
+}
+
+void PostgresServer::dump_and_restore(const std::string& from, const PostgresServer& server,
+                                      const std::string& to) const {
+    const auto file = sandbox_.path() / (from + ".sql");
+    run_program({program("pg_dump"), "-d", socket_conninfo(from), "-f", file.string()},
+                sandbox_.path() / "pg_dump.log");
+    run_program({program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
+                 server.socket_conninfo(to), "-f", file.string()},
+                sandbox_.path() / "restore.log");
 }
 
 std::string PostgresServer::psql(const std::string& sql, const std::string& database) const {

@@ -45,6 +45,9 @@ class PostgresServer {
 
     // Runs SQL with psql, one statement after the other; throws if one fails. Returns its output.
     std::string psql(const std::string& sql, const std::string& database = "postgres") const;
+    // Dumps a database with pg_dump and restores it into another, empty one.
+    void dump_and_restore(const std::string& from, const PostgresServer& server,
+                          const std::string& to) const;
 
   private:
     std::string program(const std::string& name) const;

@@ -112,14 +112,15 @@ class Judge {
             verdict_.trimmed = published_.size();
             return;
         }
-        // What was seen once and is not older than what is kept is still there.
+        // What was seen once and is not older than what is kept is still there, unless a reset
+        // followed.
         std::set<StreamId> kept;
         for (const Entry& entry : stream)
             kept.insert(entry.id);
         for (const auto& [id, entry] : published_) {
             if (id < stream.front().id)
                 ++verdict_.trimmed;
-            else if (!kept.contains(id))
+            else if (!kept.contains(id) && id.generation() == stream.back().id.generation())
                 wrong(verdict_.lost, text(entry) + " was published, but left the stream");
         }
         if (const Entry& first = stream.front(); verdict_.trimmed == 0) {

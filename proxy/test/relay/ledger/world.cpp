@@ -65,7 +65,7 @@ void RelayProgram::start() {
 
 void RelayProgram::check() {
     if (process_ != nullptr && !process_->running())
-        throw std::runtime_error("the relay ended: " + last_lines(log(), 1000));
+        throw std::runtime_error("the relay ended by itself");
 }
 
 void RelayProgram::kill() {
@@ -184,11 +184,18 @@ void World::let_write(std::uint64_t count) {
 }
 
 void World::wait_for_relay(const std::string& what, const std::function<bool()>& condition) {
-    wait_until(what, [&] {
+    try {
+        wait_until(what, [&] {
+            for (const auto& relay : relays_)
+                relay->check();
+            return condition();
+        });
+    } catch (const std::runtime_error& error) {
+        std::string said = error.what();
         for (const auto& relay : relays_)
-            relay->check();
-        return condition();
-    });
+            said += "\na relay: " + last_lines(relay->log(), 1000);
+        throw std::runtime_error(said);
+    }
 }
 
 void World::let_hear(std::size_t count) {
@@ -318,10 +325,11 @@ Verdict World::finish() {
 
     Verdict verdict = judge(evidence);
     add_to_summary(setup_.scenario, faults_, verdict);
-    // What was dropped for want of room is known to a row.
+    // All that was dropped for want of room was counted. What is more in the count was published
+    // without the relay's learning of it.
     const std::size_t dropped = std::stoul(ask("SELECT dropped FROM muster.rotation"));
-    BOOST_TEST(verdict.lost == dropped);
-    if (verdict.lost == dropped)
+    BOOST_TEST(verdict.lost <= dropped);
+    if (verdict.lost <= dropped)
         verdict.lost = 0;
     if (!verdict.good())
         for (const std::string& finding : verdict.findings)

@@ -94,7 +94,8 @@ class World {
 
     // Ends the writers and then the open transactions, while checking that those delayed nobody but
     // themselves; judges, adds a line to the summary, and reports what is wrong to Boost.Test.
-    // Of what is committed, as many changes may be unpublished as the server says that it dropped.
+    // Of what is committed, no more changes may be unpublished than the server says that it
+    // dropped.
     Verdict finish();
 
   private:
