@@ -8,6 +8,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "cache/cache.hpp"
 #include "config/load.hpp"
 #include "http/admin.hpp"
 #include "http/door.hpp"
@@ -73,7 +74,9 @@ int serve(const config::Config& config, bool routes_checked) {
     };
     Runtime runtime(config.threads);
     metrics::Registry registry;
-    http::Door door(runtime, config, registry, redis, routes_checked);
+    cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
+    http::Door door(runtime, config, registry, redis, routes_checked,
+                    config.cache.enabled ? &cache : nullptr);
     http::Admin admin(runtime, config, registry, door);
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
@@ -88,11 +91,15 @@ int serve(const config::Config& config, bool routes_checked) {
     if (config.relay.enabled) {
         relay.start();
     }
+    if (config.cache.enabled) {
+        cache.start();
+    }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
+        cache.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });

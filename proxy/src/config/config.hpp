@@ -78,6 +78,15 @@ struct Redis {
     milliseconds command_timeout{2000};
 };
 
+// Answers that are kept. Needs the relay of some proxy, and Redis.
+struct Cache {
+    bool enabled = true;
+    std::size_t l1_bytes = 64 * 1024 * 1024;  // in this process
+    bool l2 = true;                           // in Redis too
+    milliseconds l2_timeout{20};              // what a read waits for Redis at most
+    milliseconds negative_ttl{2000};          // of "there is no such thing"
+};
+
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
 struct Route {
     struct Parameter {
@@ -87,6 +96,16 @@ struct Route {
         std::optional<std::int64_t> max;
         std::vector<std::string> values;  // allowed values; empty: any
     };
+    // What caches know a change by: "agents", or "agents:" followed by a parameter's value.
+    struct Tag {
+        std::string text;       // all of it, or what stands before the value
+        std::string parameter;  // empty: none
+    };
+    struct Caching {
+        milliseconds ttl{0};
+        std::vector<Tag> tags;
+        std::map<std::string, std::vector<Tag>> include_tags;  // by a word of parameter "include"
+    };
     std::string name;               // query_name in metrics and logs
     std::string method;             // "GET"
     std::string path;               // "/agents/{id}"
@@ -94,6 +113,8 @@ struct Route {
     std::string call;               // "muster.agent_json(id => $id::uuid)"
     Call compiled;                  // `call` with positional parameters
     std::map<std::string, Parameter> params;
+    std::optional<Caching> cache;  // GET only
+    std::vector<Tag> writes;       // what a call of it changes
     unsigned success = 200;
     int line = 0;  // of the route in its file, for messages
 };
@@ -112,6 +133,7 @@ struct Config {
     Database database;
     Relay relay;
     Redis redis;
+    Cache cache;
     Log log;
     std::vector<Route> routes;
 };

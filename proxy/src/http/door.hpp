@@ -19,8 +19,9 @@ class Door {
   public:
     // `routes_checked` says that the routes were found to fit the database before; otherwise they
     // are checked at the first connection, and the process is not ready until then.
+    // `cache` may be null and otherwise outlives the door: reads are not cached without.
     Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
-         RedisProbe redis, bool routes_checked);
+         RedisProbe redis, bool routes_checked, cache::Cache* cache = nullptr);
 
     // Opens the listeners and serves. Returns why it cannot.
     std::optional<std::string> start();
