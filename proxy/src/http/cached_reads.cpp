@@ -74,7 +74,7 @@ CachedReads::CachedReads(net::io_context& context, cache::Cache& cache, unsigned
       counters_(cache.counters(thread)),
       remote_(context, cache.redis(), cache.settings().l2_timeout, counters_.l2_errors) {}
 
-Task<Response> CachedReads::answer(Question question) {
+Task<Response> CachedReads::answer(const Question& question) {
     Read read{question,
               question.plan.key(question.values),
               question.plan.read_tags(question.values),

@@ -42,7 +42,7 @@ class CachedReads {
 
     CachedReads(net::io_context& context, cache::Cache& cache, unsigned thread);
 
-    Task<Response> answer(Question question);
+    Task<Response> answer(const Question& question);
 
     // What a write has to leave behind before it is answered: its tags are raised. Returns its
     // token. `asked` is the era in which it was sent.

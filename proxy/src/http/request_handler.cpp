@@ -249,9 +249,10 @@ Task<Response> RequestHandler::call(Passage& passage) {
 
 Task<Response> RequestHandler::read_cached(Passage& passage,
                                            const std::vector<postgres::Parameter>& values) {
-    co_return co_await cached_reads_->answer({passage.exchange, passage.target,
-                                              shared_->plans[passage.match->route], values,
-                                              [&] { return ask(passage, values); }});
+    const CachedReads::Question question{passage.exchange, passage.target,
+                                         shared_->plans[passage.match->route], values,
+                                         [&] { return ask(passage, values); }};
+    co_return co_await cached_reads_->answer(question);
 }
 
 // A cached route's question to the database.
