@@ -51,6 +51,8 @@ class Cache {
     const config::Cache& settings() const { return settings_; }
     const config::Redis& redis() const { return redis_; }
     ReadCounters& counters(unsigned thread) { return *counters_[thread]; }
+    // Counted when their effect is there.
+    const FeedCounters& feed_counters() const { return subscriber_.counters(); }
 
   private:
     void publish(metrics::Registry& registry);

@@ -23,8 +23,8 @@ void Feed::change(std::string_view message) {
         lose_touch();
         return;
     }
-    counters_.changes.add();
     fence_.change(change->epoch, change->tags, change->xid);
+    counters_.changes.add();
     const bool follows = last_id_.empty() || change->prev_id == last_id_;
     last_id_ = change->id;
     tick_ = *tick;
