@@ -19,11 +19,11 @@
 // MUSTER_CACHE_READS says how many reads to check; 1000000 takes some minutes.
 #include <boost/test/unit_test.hpp>
 
-#include <atomic>
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <deque>
-#include <fstream>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -36,12 +36,8 @@
 
 #include <hiredis/hiredis.h>
 
-#include "cache/cache.hpp"
-#include "config/load.hpp"
-#include "http/door.hpp"
-#include "runtime/runtime.hpp"
+#include "cache/proxy.hpp"
 #include "servers/http_client.hpp"
-#include "servers/redis.hpp"
 #include "support.hpp"
 
 using namespace muster;
@@ -107,69 +103,9 @@ call = "touch($id::int, $mark)"
 writes = ["things", "things:$id"]
 )toml";
 
-RedisServer& redis_server() {
-    static RedisServer server;
-    return server;
-}
-
 std::string channel(int proxy, const std::string& what) {
     return "l01:test" + std::to_string(proxy) + ":" + what;
 }
-
-// One proxy in this process, with its cache.
-class Proxy {
-  public:
-    Proxy(int number, const std::string& database)
-        : config_(configured(number, database)),
-          runtime_(config_.threads),
-          cache_(runtime_.context(0), config_, registry_, runtime_.threads()),
-          door_(
-              runtime_, config_, registry_,
-              [](net::io_context&, TimePoint) -> Task<bool> { co_return true; }, true, &cache_) {
-        if (const auto error = door_.start()) {
-            throw std::runtime_error(*error);
-        }
-        cache_.start();
-        thread_ = std::thread([this] {
-            runtime_.run(10s, [this] {
-                door_.stop();
-                cache_.stop();
-            });
-        });
-    }
-    ~Proxy() {
-        runtime_.request_stop();
-        thread_.join();
-    }
-
-    unsigned short port() const { return door_.port(); }
-    std::uint64_t changes() const { return cache_.feed_counters().changes.value(); }
-    std::string metrics() const { return registry_.text(); }
-
-  private:
-    static config::Config configured(int number, const std::string& database) {
-        const Sandbox sandbox;
-        const std::string file = sandbox.path() / "proxy.toml";
-        std::ofstream(file) << routes;
-        auto config = config::load(
-            file, std::vector<std::string>{
-                      "database.conninfo=" + test::postgres().socket_conninfo(database),
-                      "relay.channel=" + channel(number, "events"),
-                      "relay.heartbeat_channel=" + channel(number, "heartbeat")});
-        if (!config) {
-            throw std::runtime_error(config.error().text());
-        }
-        config.value().redis = redis_server().tcp();
-        return std::move(config).value();
-    }
-
-    config::Config config_;
-    Runtime runtime_;
-    metrics::Registry registry_;
-    cache::Cache cache_;
-    http::Door door_;
-    std::thread thread_;
-};
 
 // A change, by the mark it left: "<version>.<unique>".
 struct Mark {
@@ -225,7 +161,7 @@ bool shows(const HttpAnswer& answer, int thing, const Mark& mark) {
 // Everything that goes on.
 struct World {
     std::string database = make_database();
-    std::vector<std::unique_ptr<Proxy>> proxy;
+    std::vector<std::unique_ptr<CachedProxy>> proxy;
     std::array<Known, proxies> known;
     std::atomic<bool> stop{false};
     std::atomic<std::uint64_t> reads{0}, hits{0}, writes{0}, token_reads{0}, stale{0};
@@ -326,7 +262,7 @@ class Forwarder {
         while (!held_.empty() && held_.front().due <= Clock::now() && !world_.stop) {
             const Held one = std::move(held_.front());
             held_.pop_front();
-            Proxy& proxy = *world_.proxy[static_cast<std::size_t>(number_)];
+            CachedProxy& proxy = *world_.proxy[static_cast<std::size_t>(number_)];
             const std::uint64_t before = proxy.changes();
             const Reply reply(static_cast<redisReply*>(
                 redisCommand(&out, "PUBLISH %s %b",
@@ -512,7 +448,10 @@ BOOST_AUTO_TEST_CASE(no_read_is_stale_whatever_happens) {
     const std::string other = make_database();
     auto relay = std::make_unique<RelayThread>(relay_config(world.database), redis_server().tcp());
     for (int i = 0; i < proxies; ++i) {
-        world.proxy.push_back(std::make_unique<Proxy>(i, world.database));
+        config::Config config = cached_config(routes, world.database);
+        config.relay.channel = channel(i, "events");
+        config.relay.heartbeat_channel = channel(i, "heartbeat");
+        world.proxy.push_back(std::make_unique<CachedProxy>(std::move(config)));
     }
     std::deque<Forwarder> forwarders;
     for (int i = 0; i < proxies; ++i) {
