@@ -21,7 +21,7 @@ Remote::~Remote() = default;
 
 // The connection, if there is one; otherwise one is made for later requests.
 std::shared_ptr<redis::Connection> Remote::connection(const std::shared_ptr<State>& state) {
-    if (Clock::now() < state->rests_until) {
+    if (state->closed || Clock::now() < state->rests_until) {
         return nullptr;
     }
     if (state->connection && state->connection->connected()) {
@@ -39,11 +39,19 @@ Task<> Remote::connect(std::shared_ptr<State> state) {
     auto connected = co_await redis::Connection::connect(
         state->context, state->redis, "muster-l2", Clock::now() + state->redis.connect_timeout);
     state->connecting = false;
+    if (state->closed) {
+        co_return;
+    }
     if (connected) {
         state->connection = std::move(connected).value();
     } else {
         rest(*state);
     }
+}
+
+void Remote::close() {
+    state_->closed = true;
+    state_->connection.reset();
 }
 
 void Remote::rest(State& state) {

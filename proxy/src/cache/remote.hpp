@@ -32,6 +32,9 @@ class Remote {
     // stored: Redis does nothing else while it takes it.
     void put(const std::string& key, const EntryPtr& entry);
 
+    // Drops the connection, for good. On the context's thread.
+    void close();
+
     static constexpr std::size_t most_bytes = std::size_t{1} << 20;
 
   private:
@@ -45,6 +48,7 @@ class Remote {
         metrics::Counter& errors;
         std::shared_ptr<redis::Connection> connection;
         bool connecting = false;
+        bool closed = false;
         TimePoint rests_until{};
     };
 

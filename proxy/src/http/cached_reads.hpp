@@ -49,6 +49,9 @@ class CachedReads {
     std::string wrote(const cache::Origin& origin, cache::Fence::Era asked,
                       const std::vector<std::string>& tags);
 
+    // Keeps no connection from now on. On the thread of the reads.
+    void close() { remote_.close(); }
+
     cache::Fence::Era era() { return cache_.fence().era(); }
 
   private:

@@ -103,6 +103,13 @@ Task<Response> RequestHandler::handle(Exchange& exchange) {
     co_return response;
 }
 
+void RequestHandler::stop() {
+    pool_.close();
+    if (cached_reads_) {
+        cached_reads_->close();
+    }
+}
+
 // The whole way of a request: each stage may answer it, and the last one does.
 Task<Response> RequestHandler::pass(Passage& passage) {
     auto target = parse_target(passage.exchange.target);

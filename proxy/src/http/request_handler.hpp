@@ -48,8 +48,8 @@ class RequestHandler {
     // Answers a request, whatever it is, and counts it.
     Task<Response> handle(Exchange& exchange);
 
-    // Keeps no database connection from now on that no request needs. On the handler's thread.
-    void stop() { pool_.close(); }
+    // Keeps no connection from now on that no request needs. On the handler's thread.
+    void stop();
 
     postgres::Pool& pool() { return pool_; }
     Health& health() { return health_; }
