@@ -8,6 +8,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "cache/cache.hpp"
 #include "config/load.hpp"
 #include "http/admin.hpp"
 #include "http/door.hpp"
@@ -77,7 +78,9 @@ int serve(const config::Config& config, bool routes_checked) {
     metrics::Registry registry;
     limit::Limiter limiter(runtime.context(0), config.limits, config.redis, registry,
                            runtime.threads());
-    http::Door door(runtime, config, registry, limiter, redis, routes_checked);
+    cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
+    http::Door door(runtime, config, registry, limiter, redis, routes_checked,
+                    config.cache.enabled ? &cache : nullptr);
     http::Admin admin(runtime, config, registry, door.ready());
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
@@ -96,12 +99,16 @@ int serve(const config::Config& config, bool routes_checked) {
     if (config.relay.enabled) {
         relay.start();
     }
+    if (config.cache.enabled) {
+        cache.start();
+    }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
         limiter.stop();
+        cache.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });

@@ -97,6 +97,15 @@ struct Limits {
     Quota address{10, 100};     // of an address, for requests without a valid key
 };
 
+// Answers that are kept. Needs the relay of some proxy, and Redis.
+struct Cache {
+    bool enabled = true;
+    std::size_t l1_bytes = 64 * 1024 * 1024;  // in this process
+    bool l2 = true;                           // in Redis too
+    milliseconds l2_timeout{20};              // what a read waits for Redis at most
+    milliseconds negative_ttl{2000};          // of "there is no such thing"
+};
+
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
 struct Route {
     struct Parameter {
@@ -106,6 +115,16 @@ struct Route {
         std::optional<std::int64_t> max;
         std::vector<std::string> values;  // allowed values; empty: any
     };
+    // What caches know a change by: "agents", or "agents:" followed by a parameter's value.
+    struct Tag {
+        std::string text;       // all of it, or what stands before the value
+        std::string parameter;  // empty: none
+    };
+    struct Caching {
+        milliseconds ttl{0};
+        std::vector<Tag> tags;
+        std::map<std::string, std::vector<Tag>> include_tags;  // by a word of parameter "include"
+    };
     std::string name;               // query_name in metrics and logs
     std::string method;             // "GET"
     std::string path;               // "/agents/{id}"
@@ -113,6 +132,8 @@ struct Route {
     std::string call;               // "muster.agent_json(id => $id::uuid)"
     Call compiled;                  // `call` with positional parameters
     std::map<std::string, Parameter> params;
+    std::optional<Caching> cache;  // GET only
+    std::vector<Tag> writes;       // what a call of it changes
     unsigned success = 200;
     std::uint32_t cost = 1;  // tokens of its sender's quota
     int line = 0;            // of the route in its file, for messages
@@ -133,6 +154,7 @@ struct Config {
     Relay relay;
     Redis redis;
     Limits limits;
+    Cache cache;
     Log log;
     std::vector<Route> routes;
 };

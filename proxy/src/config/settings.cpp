@@ -244,9 +244,20 @@ std::vector<Setting> settings(Config& c) {
         {"limits", "premium_burst", whole(c.limits.premium.burst, 1, 1000000)},
         {"limits", "address_rate", whole(c.limits.address.rate, 1, 1000000)},
         {"limits", "address_burst", whole(c.limits.address.burst, 1, 1000000)},
+        {"cache", "enabled", flag(c.cache.enabled)},
+        {"cache", "l1_bytes", bytes(c.cache.l1_bytes, MiB, 1024 * 1024 * MiB)},
+        {"cache", "l2", flag(c.cache.l2)},
+        {"cache", "l2_timeout", duration(c.cache.l2_timeout, 1ms, 10s)},
+        {"cache", "negative_ttl", duration(c.cache.negative_ttl, 0ms, 10s)},
 
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
     };
+}
+
+std::optional<milliseconds> read_duration(std::string_view text) {
+    const auto count = quantity(text, time_units);
+    return count && *count <= milliseconds(24h).count() ? std::optional(milliseconds(*count))
+                                                        : std::nullopt;
 }
 
 Value read_value(const Setting& setting, const std::string& text) {

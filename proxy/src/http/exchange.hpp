@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,22 +11,21 @@
 
 #include <boost/asio/ip/address.hpp>
 
-#include "postgres/connection.hpp"
 #include "runtime/asio.hpp"
 
 namespace muster::http {
 
-// An answer. The body is either `text` or `view`, which then points into `rows`: a document goes
-// from the database to the client without being copied.
+// An answer. The body is either `text` or `view`, which then points into what `kept` keeps alive: a
+// document goes from the database, or from the cache, to the client without being copied.
 struct Response {
     unsigned status = 200;
     std::string_view content_type = "application/json";  // of static storage
     std::vector<std::pair<std::string_view, std::string>> headers;
     std::string text;
-    std::optional<postgres::Rows> rows;
+    std::shared_ptr<const void> kept;
     std::string_view view;
 
-    std::string_view body() const { return rows ? view : std::string_view(text); }
+    std::string_view body() const { return kept ? view : std::string_view(text); }
 };
 
 // A request in hand. The views are valid until it is answered.

@@ -1,21 +1,25 @@
 // The stages of a request, in the order of pass().
 #include "http/request_handler.hpp"
 
-#include <charconv>
-
 #include <spdlog/spdlog.h>
 
 #include "http/client_address.hpp"
 #include "http/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
+#include "http/route_answer.hpp"
 #include "runtime/version.hpp"
 
 namespace muster::http {
 namespace {
 
-std::vector<BoundCall> bind_all(const std::vector<config::Route>& routes) {
-    return {routes.begin(), routes.end()};
+// A route that the cache has to do with asks for what the cache has to know of the answer.
+std::vector<BoundCall> bind_all(const std::vector<config::Route>& routes, bool cached) {
+    std::vector<BoundCall> calls;
+    for (const config::Route& route : routes) {
+        calls.emplace_back(route, cached && (route.cache || !route.writes.empty()));
+    }
+    return calls;
 }
 
 std::vector<std::string> names_of(const std::vector<config::Route>& routes) {
@@ -61,12 +65,14 @@ class InFlight {
 }  // namespace
 
 Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_)
+               limit::Limiter& limiter_, cache::Cache* shared_cache)
     : http(config.http),
       limiter(limiter_),
       routes(config.routes),
       router(routes),
-      calls(bind_all(routes)),
+      cache(shared_cache),
+      calls(bind_all(routes, shared_cache != nullptr)),
+      plans(routes.begin(), routes.end()),
       route_state(routes.size()),
       metrics(registry, routes, threads),
       query_times(registry, names_of(routes), threads) {}
@@ -85,7 +91,11 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                  counters_->observe(pool_);
              }}),
       keys_(context, pool_, shared_->limiter, shared_->http.key_grace),
-      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {}
+      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
+    if (shared_->cache != nullptr) {
+        cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
+    }
+}
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
     const InFlight in_flight(counters_->in_flight);
@@ -99,6 +109,13 @@ Task<Response> RequestHandler::handle(Exchange& exchange) {
     spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
                   exchange.target.substr(0, exchange.target.find('?')), response.status);
     co_return response;
+}
+
+void RequestHandler::stop() {
+    pool_.close();
+    if (cached_reads_) {
+        cached_reads_->close();
+    }
 }
 
 // The whole way of a request: each stage may answer it, and the last one does.
@@ -262,16 +279,70 @@ Task<std::optional<Response>> RequestHandler::receive(Passage& passage) {
 
 // Stage: the function call and its answer.
 Task<Response> RequestHandler::call(Passage& passage) {
-    const BoundCall& call = shared_->calls[passage.match->route];
+    const std::size_t route = passage.match->route;
+    const BoundCall& call = shared_->calls[route];
     const auto values = call.bind(passage.match->values, passage.target, passage.exchange.body);
     if (!values) {
         co_return respond(values.error());
     }
+    if (cached_reads_ && shared_->plans[route].caches()) {
+        co_return co_await read_cached(passage, values.value());
+    }
+    const cache::Fence::Era era = call.traced() ? cached_reads_->era() : 0;
     auto rows = co_await query(passage, values.value());
     if (!rows) {
         co_return respond(rows.error());
     }
-    co_return answer(passage, std::move(rows).value());
+    std::string token;
+    if (call.traced()) {
+        const auto found = read_answer(rows.value(), 200, true);
+        const auto origin = found && found.value().origin
+                                ? cache::Origin::parse(*found.value().origin)
+                                : std::nullopt;
+        if (origin && origin->xid != 0) {
+            token = cached_reads_->wrote(*origin, era,
+                                         shared_->plans[route].written_tags(values.value()));
+        }
+    }
+    Response response = answer(passage, std::move(rows).value());
+    if (!token.empty()) {
+        response.headers.emplace_back("Muster-Token", std::move(token));
+    }
+    co_return response;
+}
+
+Task<Response> RequestHandler::read_cached(Passage& passage,
+                                           const std::vector<postgres::Parameter>& values) {
+    const CachedReads::Question question{passage.exchange, passage.target,
+                                         shared_->plans[passage.match->route], values,
+                                         [&] { return ask(passage, values); }};
+    co_return co_await cached_reads_->answer(question);
+}
+
+// A cached route's question to the database.
+Task<CachedReads::Answer> RequestHandler::ask(Passage& passage,
+                                              const std::vector<postgres::Parameter>& values) {
+    const auto rows = co_await query(passage, values);
+    if (!rows) {
+        co_return rows.error();
+    }
+    const auto answer =
+        read_answer(rows.value(), shared_->routes[passage.match->route].success, true);
+    if (!answer) {
+        co_return broken(passage, answer.error());
+    }
+    auto origin = cache::Origin::parse(answer.value().origin.value_or(""));
+    if (!origin || answer.value().location) {
+        co_return broken(passage, origin ? "a location, which a cached route cannot have"
+                                         : "no origin, which the proxy asked for");
+    }
+    CachedReads::Fresh fresh;
+    fresh.origin = *std::move(origin);
+    fresh.entry.status = answer.value().found ? answer.value().status : 404;
+    fresh.entry.body = answer.value().body;
+    fresh.entry.next = answer.value().next.value_or("");
+    fresh.storable = fresh.entry.status < 300 || !answer.value().found;
+    co_return fresh;
 }
 
 // Runs the route's statement. A read that finds its connection dead is tried once more: the server
@@ -305,48 +376,36 @@ Task<Result<postgres::Rows, Problem>> RequestHandler::query(
 
 // Turns the function's row into the answer.
 Response RequestHandler::answer(const Passage& passage, postgres::Rows rows) const {
-    const config::Route& route = shared_->routes[passage.match->route];
-    const auto broken = [&](std::string_view why) {
-        spdlog::error("request {}: route \"{}\" returned {}", passage.exchange.request_id,
-                      route.name, why);
-        return respond(500, "the route's function returned what no answer can be made of");
-    };
-    if (rows.size() > 1) {
-        return broken("more than one row");
+    const std::size_t route = passage.match->route;
+    const auto kept = std::make_shared<const postgres::Rows>(std::move(rows));
+    const auto found =
+        read_answer(*kept, shared_->routes[route].success, shared_->calls[route].traced());
+    if (!found) {
+        return respond(broken(passage, found.error()));
     }
-    const int body = rows.columns() == 1 ? 0 : rows.find("body");
-    if (body < 0) {
-        return broken("no column \"body\"");
-    }
-    if (rows.size() == 0 || rows.is_null(0, body)) {
+    const RouteAnswer& answer = found.value();
+    if (!answer.found) {
         return respond(404, "there is no such thing");
     }
-    const auto column = [&](const char* name) -> std::optional<std::string_view> {
-        const int index = rows.columns() == 1 ? -1 : rows.find(name);
-        if (index < 0 || rows.is_null(0, index)) {
-            return std::nullopt;
-        }
-        return rows.get(0, index);
-    };
     Response response;
-    response.status = route.success;
-    if (const auto status = column("status")) {
-        const char* const end = status->data() + status->size();
-        const auto [rest, error] = std::from_chars(status->data(), end, response.status);
-        if (error != std::errc() || rest != end || response.status < 200 || response.status > 599) {
-            return broken("a status that is not from 200 to 599");
-        }
+    response.status = answer.status;
+    if (answer.next) {
+        response.headers.emplace_back(
+            "Link", "<" + next_page(passage.target, *answer.next) + ">; rel=\"next\"");
     }
-    if (const auto next = column("next")) {
-        response.headers.emplace_back("Link",
-                                      "<" + next_page(passage.target, *next) + ">; rel=\"next\"");
+    if (answer.location) {
+        response.headers.emplace_back("Location", *answer.location);
     }
-    if (const auto location = column("location")) {
-        response.headers.emplace_back("Location", *location);
-    }
-    response.view = rows.get(0, body);
-    response.rows = std::move(rows);  // the view stays valid: the result itself does not move
+    response.view = answer.body;
+    response.kept = kept;
     return response;
+}
+
+// The problem of a function that returned what no answer can be made of.
+Problem RequestHandler::broken(const Passage& passage, const std::string& why) const {
+    spdlog::error("request {}: route \"{}\" returned {}", passage.exchange.request_id,
+                  shared_->routes[passage.match->route].name, why);
+    return {500, "the route's function returned what no answer can be made of", {}, {}};
 }
 
 // The problem of a failed statement; what clients are not told goes to the log, where a request's

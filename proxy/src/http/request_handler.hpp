@@ -7,7 +7,10 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "cache/cache.hpp"
 #include "http/binding.hpp"
+#include "http/cache_plan.hpp"
+#include "http/cached_reads.hpp"
 #include "http/door_metrics.hpp"
 #include "http/exchange.hpp"
 #include "http/health.hpp"
@@ -22,14 +25,17 @@ namespace muster::http {
 
 // What all threads' handlers share; nothing of it changes while they run, but for its atomics.
 struct Shared {
+    // `cache` may be null: nothing is cached then.
     Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-           limit::Limiter& limiter);
+           limit::Limiter& limiter, cache::Cache* cache);
 
     const config::Http http;
     limit::Limiter& limiter;
     const std::vector<config::Route> routes;
     const Router router;
+    cache::Cache* const cache;           // null: none
     const std::vector<BoundCall> calls;  // by route
+    const std::vector<CachePlan> plans;  // likewise
     RouteState route_state;
     DoorMetrics metrics;
     timing::QueryTimes query_times;
@@ -45,8 +51,8 @@ class RequestHandler {
     // Answers a request, whatever it is, and counts it.
     Task<Response> handle(Exchange& exchange);
 
-    // Keeps no database connection from now on that no request needs. On the handler's thread.
-    void stop() { pool_.close(); }
+    // Keeps no connection from now on that no request needs. On the handler's thread.
+    void stop();
 
     postgres::Pool& pool() { return pool_; }
     Health& health() { return health_; }
@@ -72,7 +78,10 @@ class RequestHandler {
     Task<Response> call(Passage& passage);
     Task<Result<postgres::Rows, Problem>> query(Passage& passage,
                                                 const std::vector<postgres::Parameter>& values);
+    Task<Response> read_cached(Passage& passage, const std::vector<postgres::Parameter>& values);
+    Task<CachedReads::Answer> ask(Passage& passage, const std::vector<postgres::Parameter>& values);
     Response answer(const Passage& passage, postgres::Rows rows) const;
+    Problem broken(const Passage& passage, const std::string& why) const;
     Problem failed(const Passage& passage, const postgres::Error& error) const;
     Response root() const;
 
@@ -83,6 +92,7 @@ class RequestHandler {
     postgres::Pool pool_;
     Keys keys_;
     Health health_;
+    std::unique_ptr<CachedReads> cached_reads_;  // null: no cache
 };
 
 }  // namespace muster::http
