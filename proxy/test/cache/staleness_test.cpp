@@ -52,13 +52,13 @@ constexpr std::size_t latest = 4;  // known changes that are checked, of each th
 constexpr int proxies = 2;
 
 constexpr const char* schema = R"(
-create function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
+create or replace function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
 language sql stable as $$ select gen_random_uuid(), 'k', 'premium', '{read,write}'::text[] $$;
 create table things (id int primary key, version bigint not null, marks text[] not null);
 insert into things select i, 1, array['1.first' || i] from generate_series(1, 4) i;
 create function announce() returns trigger language plpgsql as $$
 begin
-  insert into muster.outbox (event_type, aggregate_type, aggregate_id, tags, payload, metadata)
+  insert into muster.outbox_0 (event_type, aggregate_type, aggregate_id, tags, payload, metadata)
   values ('thing.changed', 'thing', new.id::text, array['things', 'things:' || new.id],
           json_build_object('item', new.id, 'mark', new.marks[1]), '{}');
   return null;
