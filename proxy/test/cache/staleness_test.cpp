@@ -54,6 +54,7 @@ constexpr int proxies = 2;
 constexpr const char* schema = R"(
 create or replace function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
 language sql stable as $$ select gen_random_uuid(), 'k', 'premium', '{read,write}'::text[] $$;
+drop table things;
 create table things (id int primary key, version bigint not null, marks text[] not null);
 insert into things select i, 1, array['1.first' || i] from generate_series(1, 4) i;
 create function announce() returns trigger language plpgsql as $$
