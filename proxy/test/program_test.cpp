@@ -163,6 +163,42 @@ BOOST_AUTO_TEST_CASE(it_serves_until_it_is_told_to_end_and_ends_what_it_has_in_h
     BOOST_TEST(program.logged("stopped"), program.log());
 }
 
+BOOST_AUTO_TEST_CASE(the_relay_runs_alone_with_the_admin_port) {
+    test::PostgresServer postgres(test::PostgresServer::WithMuster{});
+    postgres.psql(
+        "create extension muster; create table things (id int primary key);"
+        "select muster.publish('things', 'thing', 'key')");
+    test::RedisServer redis;
+    const unsigned short admin = test::free_port();
+    const unsigned short http = test::free_port();
+    auto arguments = settings(http, admin, nowhere);
+    arguments.insert(
+        arguments.end(),
+        {"--relay-only", "--set", "relay.conninfo=" + postgres.socket_conninfo(), "--set",
+         "redis.address=127.0.0.1:" + std::to_string(redis.tcp().address.port)});
+    Program program(usual, arguments);
+    test::wait_until("ready", [&] {
+        return program.logged("ready: the relay") &&
+               HttpClient(admin).request("GET", "/health/ready").body ==
+                   R"({"status":"ready","database":"up","redis":"up"})";
+    });
+    postgres.psql("insert into things values (1)");
+    const auto shows = [&](const std::string& line) {
+        return HttpClient(admin).request("GET", "/metrics").body.find(line) != std::string::npos;
+    };
+    test::wait_until("the change", [&] { return shows("relay_published_total 2\n"); });
+    BOOST_TEST(shows("relay_leader 1\n"));
+    BOOST_TEST(shows("relay_woken 1\n"));
+    BOOST_TEST(HttpClient(admin).request("GET", "/health/live").status == 200);
+    redis.kill();
+    test::wait_until("not ready", [&] {
+        return HttpClient(admin).request("GET", "/health/ready").status == 503;
+    });
+    program.process().signal(SIGTERM);
+    BOOST_TEST(program.exit_code() == 0);
+    BOOST_TEST(program.logged("stopped"), program.log());
+}
+
 BOOST_AUTO_TEST_CASE(a_second_signal_drops_what_is_in_hand) {
     const unsigned short http = test::free_port();
     const unsigned short admin = test::free_port();

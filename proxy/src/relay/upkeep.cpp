@@ -33,6 +33,7 @@ Task<Outbox::Outcome<bool>> Upkeep::rotate(Outbox& outbox, std::uint64_t publish
         if (step == "dropped") {
             count(stats_.dropped, rotation.value().dropped);
             dropped = true;
+            published = 0;  // from here on it is what the tables say
         }
         if (step != "begun" && step != "emptied" && step != "dropped")
             break;
@@ -53,7 +54,7 @@ Task<Outbox::Outcome<bool>> Upkeep::tend(Outbox& outbox, std::uint64_t published
     if (!dropped)
         co_return dropped.error();
     if (Clock::now() >= backlog_due_) {
-        if (auto error = co_await measure(outbox, published))
+        if (auto error = co_await measure(outbox, dropped.value() ? 0 : published))
             co_return std::move(*error);
     }
     co_return dropped;
