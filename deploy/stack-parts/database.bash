@@ -56,7 +56,7 @@ EOT
 # make_api_key makes the stack's key, once: its text is stored nowhere else.
 make_api_key() {
     [ ! -s "$dir/secrets/api_key" ] || return 0
-    query "SELECT muster.create_api_key('stack')" | put secrets/api_key
+    query "SELECT muster.create_api_key('stack', tier => 'premium')" | put secrets/api_key
 }
 
 # load_demo loads the demo data into a stack that holds no data yet.

@@ -33,8 +33,7 @@ void end();
 // `finish`, which is called only without an error.
 template <class Action, class Finish>
 bool attempt(Action action, Finish finish) {
-    volatile char base = 0;
-    server::begin(const_cast<const char*>(&base));
+    server::begin(__builtin_frame_address(0));
     const bool done = setjmp(server::start) == 0;
     if (done) {
         action();

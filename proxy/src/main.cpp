@@ -8,10 +8,12 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "cache/cache.hpp"
 #include "config/load.hpp"
 #include "http/admin.hpp"
 #include "http/door.hpp"
 #include "http/start_check.hpp"
+#include "limit/limiter.hpp"
 #include "metrics/registry.hpp"
 #include "redis/connection.hpp"
 #include "relay/metrics.hpp"
@@ -74,7 +76,11 @@ int serve(const config::Config& config, bool routes_checked) {
     };
     Runtime runtime(config.threads);
     metrics::Registry registry;
-    http::Door door(runtime, config, registry, redis, routes_checked);
+    limit::Limiter limiter(runtime.context(0), config.limits, config.redis, registry,
+                           runtime.threads());
+    cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
+    http::Door door(runtime, config, registry, limiter, redis, routes_checked,
+                    config.cache.enabled ? &cache : nullptr);
     http::Admin admin(runtime, config, registry, door.ready());
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
@@ -89,14 +95,20 @@ int serve(const config::Config& config, bool routes_checked) {
             return exit_failed;
         }
     }
+    limiter.start();
     if (config.relay.enabled) {
         relay.start();
+    }
+    if (config.cache.enabled) {
+        cache.start();
     }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         door.stop();
         admin.stop();
+        limiter.stop();
+        cache.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });

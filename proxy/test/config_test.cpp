@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -112,6 +113,13 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_is_accepted_and_states_the_defaults) {
     BOOST_TEST(config.relay.conninfo == defaults.relay.conninfo);
     BOOST_TEST(config.relay.stream_length == defaults.relay.stream_length);
     BOOST_TEST(config.redis.address.port == defaults.redis.address.port);
+    BOOST_TEST(config.limits.enabled == defaults.limits.enabled);
+    for (const auto quota : {&Limits::standard, &Limits::premium, &Limits::address}) {
+        BOOST_TEST((config.limits.*quota).rate == (defaults.limits.*quota).rate);
+        BOOST_TEST((config.limits.*quota).burst == (defaults.limits.*quota).burst);
+    }
+    BOOST_TEST(config.http.trusted_proxies.empty());
+    BOOST_TEST((config.http.key_grace == defaults.http.key_grace));
     BOOST_TEST(config.log.level == defaults.log.level);
 }
 
@@ -187,6 +195,37 @@ BOOST_AUTO_TEST_CASE(wrong_settings_are_refused_with_their_line) {
     refused("http = 1\n", 1, {"[http]"});
     refused("route = 1\n", 1, {"[[route]]"});
     refused("threads = -1\n", 1, {"0 to 256"});
+    refused("[limits]\nstandard_rate = 0\n", 2, {"limits.standard_rate", "from 1 to", "not 0"});
+    refused("[limits]\nenabled = 1\n", 2, {"limits.enabled", "true or false"});
+    for (const char* wrong : {"localhost", "10.0.0.0/33", "10.0.0.0/", "1.2.3.4,", "::1/129", ",",
+                              "10.0.0.0/-1", "10.0.0.0/8/8", "10.0.0"}) {
+        refused("[http]\ntrusted_proxies = \"" + std::string(wrong) + "\"\n", 2,
+                {"http.trusted_proxies", "networks", wrong});
+    }
+}
+
+BOOST_AUTO_TEST_CASE(networks_contain_the_addresses_of_their_prefix) {
+    const auto within = [](const char* network, const char* address) {
+        const auto networks = parse_networks(network);
+        BOOST_REQUIRE(networks.has_value());
+        const auto one = boost::asio::ip::make_address(address);
+        return std::any_of(networks->begin(), networks->end(),
+                           [&](const Network& n) { return n.contains(one); });
+    };
+    BOOST_TEST(within("10.0.0.0/8", "10.255.0.1"));
+    BOOST_TEST(!within("10.0.0.0/8", "11.0.0.1"));
+    BOOST_TEST(within("192.0.2.128/25", "192.0.2.200"));
+    BOOST_TEST(!within("192.0.2.128/25", "192.0.2.127"));
+    BOOST_TEST(within("192.0.2.1", "192.0.2.1"));
+    BOOST_TEST(!within("192.0.2.1", "192.0.2.2"));
+    BOOST_TEST(within("192.0.2.1", "::ffff:192.0.2.1"));
+    BOOST_TEST(within("::ffff:192.0.2.1", "192.0.2.1"));
+    BOOST_TEST(within("0.0.0.0/0", "1.2.3.4"));
+    BOOST_TEST(!within("0.0.0.0/0", "::1"));
+    BOOST_TEST(within("2001:db8::/33", "2001:db8:7fff::1"));
+    BOOST_TEST(!within("2001:db8::/33", "2001:db8:8000::1"));
+    BOOST_TEST(within(" 10.0.0.0/8 , ::1 ", "::1"));
+    BOOST_TEST(!within("", "::1"));
 }
 
 BOOST_AUTO_TEST_CASE(a_refused_connection_string_is_not_shown) {
@@ -204,7 +243,7 @@ BOOST_AUTO_TEST_CASE(a_route_is_read) {
     const Config config = accepted(
         "threads = 1\n\n[[route]]\nname = \"r\"\nmatch = \"PUT /a/{id}/b/\"\n"
         "params = { n = { type = \"int\", min = -1, max = 5 }, v = { values = [\"x\", \"y\"] } }\n"
-        "call = \"f($id, $n::int, $v, $other, $body::jsonb)\"\nsuccess = 202\n");
+        "call = \"f($id, $n::int, $v, $other, $body::jsonb)\"\nsuccess = 202\ncost = 7\n");
     BOOST_REQUIRE(config.routes.size() == 1U);
     const Route& r = config.routes.front();
     BOOST_TEST(r.line == 3);
@@ -218,6 +257,7 @@ BOOST_AUTO_TEST_CASE(a_route_is_read) {
     BOOST_TEST(*r.params.at("n").max == 5);
     BOOST_TEST(r.params.at("v").values.size() == 2U);
     BOOST_TEST(r.success == 202U);
+    BOOST_TEST(r.cost == 7U);
 }
 
 BOOST_AUTO_TEST_CASE(wrong_routes_are_refused_with_their_line) {
@@ -229,6 +269,10 @@ BOOST_AUTO_TEST_CASE(wrong_routes_are_refused_with_their_line) {
     refused(route(name + call), 1, {"\"match\""});
     refused(route(name + match), 1, {"\"call\""});
     refused(route(name + match + call + "cash = 1\n"), 5, {"\"cash\"", "success"});
+    refused(route(name + match + call + "cost = 0\n"), 5, {"cost", "from 1"});
+    refused(route(name + match + call + "cost = 101\n"), 1, {"\"r\"", "cost 101", "burst", "100"});
+    accepted(route(name + match + call + "cost = 101\n"), {"limits.standard_burst=101"});
+    accepted(route(name + match + call + "cost = 101\n"), {"limits.enabled=false"});
     refused(route("name = \"a-b\"\n" + match + call), 2, {"\"a-b\""});
     refused(route("name = 3\n" + match + call), 2, {"name"});
     refused(route(name + "match = \"FETCH /a\"\n" + call), 3, {"FETCH", "PATCH"});

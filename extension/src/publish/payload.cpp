@@ -166,7 +166,7 @@ void shorten(json::Arena& out) {
     constexpr auto kept = static_cast<int>(max_bare_text - hash_length);
     out.used = static_cast<size_t>(pg_mbcliplen(out.data, static_cast<int>(out.used), kept));
     char text[hash_length + 1];
-    snprintf(text, sizeof(text), "#%016" INT64_MODIFIER "x", hash);
+    snprintf(text, sizeof(text), "#%016llx", static_cast<unsigned long long>(hash));
     out.put(std::string_view(text, hash_length));
 }
 

@@ -1,8 +1,8 @@
 // The configuration of one muster-proxy process: plain values, read once at start.
 //
-// Depends on nothing. `load()` (load.hpp) reads proxy.toml, applies the command line's overrides
-// and checks everything that can be checked without a server; the first mistake is reported with
-// its line.
+// Depends on no other room. `load()` (load.hpp) reads proxy.toml, applies the command line's
+// overrides and checks everything that can be checked without a server; the first mistake is
+// reported with its line.
 #pragma once
 
 #include <chrono>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/call.hpp"
+#include "config/network.hpp"
 #include "config/path.hpp"
 
 namespace muster::config {
@@ -30,10 +31,12 @@ struct Http {
     std::size_t max_header_bytes = 16 * 1024;
     std::size_t max_headers = 100;
     std::size_t max_body_bytes = 8 * 1024 * 1024;
-    milliseconds idle_timeout{60000};    // between requests of a kept-alive connection
-    milliseconds read_timeout{10000};    // from the first byte of a request to its last
-    milliseconds request_timeout{5000};  // from the last byte of a request to its answer
-    milliseconds write_timeout{30000};   // for a client to take its answer
+    milliseconds idle_timeout{60000};      // between requests of a kept-alive connection
+    milliseconds read_timeout{10000};      // from the first byte of a request to its last
+    milliseconds request_timeout{5000};    // from the last byte of a request to its answer
+    milliseconds write_timeout{30000};     // for a client to take its answer
+    std::vector<Network> trusted_proxies;  // whose X-Forwarded-For is believed
+    milliseconds key_grace{60000};         // for keys verified before, while the database is down
 };
 
 struct Admin {
@@ -82,6 +85,27 @@ struct Redis {
     milliseconds command_timeout{2000};
 };
 
+// Tokens a second, and how many may be used at once; a request costs its route's `cost`.
+struct Limits {
+    struct Quota {
+        std::uint32_t rate;
+        std::uint32_t burst;
+    };
+    bool enabled = true;
+    Quota standard{100, 100};   // of an API key, by its tier
+    Quota premium{1000, 1000};  // likewise
+    Quota address{10, 100};     // of an address, for requests without a valid key
+};
+
+// Answers that are kept. Needs the relay of some proxy, and Redis.
+struct Cache {
+    bool enabled = true;
+    std::size_t l1_bytes = 64 * 1024 * 1024;  // in this process
+    bool l2 = true;                           // in Redis too
+    milliseconds l2_timeout{20};              // what a read waits for Redis at most
+    milliseconds negative_ttl{2000};          // of "there is no such thing"
+};
+
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
 struct Route {
     struct Parameter {
@@ -91,6 +115,16 @@ struct Route {
         std::optional<std::int64_t> max;
         std::vector<std::string> values;  // allowed values; empty: any
     };
+    // What caches know a change by: "agents", or "agents:" followed by a parameter's value.
+    struct Tag {
+        std::string text;       // all of it, or what stands before the value
+        std::string parameter;  // empty: none
+    };
+    struct Caching {
+        milliseconds ttl{0};
+        std::vector<Tag> tags;
+        std::map<std::string, std::vector<Tag>> include_tags;  // by a word of parameter "include"
+    };
     std::string name;               // query_name in metrics and logs
     std::string method;             // "GET"
     std::string path;               // "/agents/{id}"
@@ -98,8 +132,11 @@ struct Route {
     std::string call;               // "muster.agent_json(id => $id::uuid)"
     Call compiled;                  // `call` with positional parameters
     std::map<std::string, Parameter> params;
+    std::optional<Caching> cache;  // GET only
+    std::vector<Tag> writes;       // what a call of it changes
     unsigned success = 200;
-    int line = 0;  // of the route in its file, for messages
+    std::uint32_t cost = 1;  // tokens of its sender's quota
+    int line = 0;            // of the route in its file, for messages
 };
 
 struct Log {
@@ -116,6 +153,8 @@ struct Config {
     Database database;
     Relay relay;
     Redis redis;
+    Limits limits;
+    Cache cache;
     Log log;
     std::vector<Route> routes;
 };

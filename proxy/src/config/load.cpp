@@ -152,6 +152,16 @@ std::optional<Mistake> check_together(const Config& config) {
     if (config.relay.poll_busy > config.relay.poll_idle) {
         return Mistake{config.file, "relay.poll_busy must not be longer than relay.poll_idle"};
     }
+    const std::uint32_t burst = std::min(config.limits.standard.burst, config.limits.premium.burst);
+    for (const Route& route : config.routes) {
+        if (config.limits.enabled && route.cost > burst) {
+            return Mistake{config.file + ":" + std::to_string(route.line),
+                           "route \"" + route.name + "\" has the cost " +
+                               std::to_string(route.cost) +
+                               ", which must not be above the least burst of a tier, " +
+                               std::to_string(burst)};
+        }
+    }
     return std::nullopt;
 }
 

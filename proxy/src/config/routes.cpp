@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "config/caching.hpp"
+
 namespace muster::config {
 namespace {
 
@@ -12,10 +14,6 @@ using namespace std::string_view_literals;
 constexpr std::array methods{"GET"sv, "POST"sv, "PUT"sv, "PATCH"sv, "DELETE"sv};
 // Paths that the door answers itself, whatever the routes.
 constexpr std::array reserved{"/"sv, "/health"sv, "/health/live"sv, "/health/ready"sv};
-
-unsigned line_of(const toml::node& node) {
-    return node.source().begin.line;
-}
 
 // The string at `key`, or an error that says it is missing or no string.
 std::string required_text(const toml::table& table, std::string_view key) {
@@ -29,20 +27,6 @@ std::string required_text(const toml::table& table, std::string_view key) {
                         std::string(key) + " of a route must be a non-empty string"};
     }
     return *std::move(text);
-}
-
-void refuse_unknown_keys(const toml::table& table, std::initializer_list<std::string_view> known,
-                         const std::string& what) {
-    for (const auto& [key, node] : table) {
-        if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
-            std::string list;
-            for (std::string_view name : known) {
-                list += (list.empty() ? "" : ", ") + std::string(name);
-            }
-            throw LineError{key.source().begin.line, "unknown key \"" + std::string(key.str()) +
-                                                         "\" in " + what + "; it has: " + list};
-        }
-    }
 }
 
 Route::Parameter::Type read_type(const toml::node& node) {
@@ -178,8 +162,28 @@ void check_parameters(const Route& route, const toml::table& table) {
 
 }  // namespace
 
+unsigned line_of(const toml::node& node) {
+    return node.source().begin.line;
+}
+
+void refuse_unknown_keys(const toml::table& table, std::initializer_list<std::string_view> known,
+                         const std::string& what) {
+    for (const auto& [key, node] : table) {
+        if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
+            std::string list;
+            for (std::string_view name : known) {
+                list += (list.empty() ? "" : ", ") + std::string(name);
+            }
+            throw LineError{key.source().begin.line, "unknown key \"" + std::string(key.str()) +
+                                                         "\" in " + what + "; it has: " + list};
+        }
+    }
+}
+
 Route read_route(const toml::table& table) {
-    refuse_unknown_keys(table, {"name", "match", "params", "call", "success"}, "a route");
+    refuse_unknown_keys(table,
+                        {"name", "match", "params", "call", "success", "cost", "cache", "writes"},
+                        "a route");
     Route route;
     route.line = static_cast<int>(line_of(table));
     route.name = required_text(table, "name");
@@ -214,7 +218,15 @@ Route read_route(const toml::table& table) {
         }
         route.success = static_cast<unsigned>(*status);
     }
+    if (const toml::node* cost = table.get("cost")) {
+        const auto tokens = cost->value_exact<std::int64_t>();
+        if (!tokens || *tokens < 1 || *tokens > 1000000) {
+            throw LineError{line_of(*cost), "cost must be a number of tokens from 1 to 1000000"};
+        }
+        route.cost = static_cast<std::uint32_t>(*tokens);
+    }
     check_parameters(route, table);
+    read_caching(route, table);
     return route;
 }
 

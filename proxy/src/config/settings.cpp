@@ -168,6 +168,19 @@ Store endpoint(Endpoint& target) {
     };
 }
 
+// "10.0.0.0/8, 2001:db8::1"; empty for none.
+Store networks(std::vector<Network>& target) {
+    return [&target](const Value& value) -> std::optional<std::string> {
+        const auto* given = std::get_if<std::string>(&value);
+        auto read = given == nullptr ? std::nullopt : parse_networks(*given);
+        if (!read) {
+            return "must be a list of addresses and networks such as \"10.0.0.0/8, 2001:db8::1\"";
+        }
+        target = *std::move(read);
+        return std::nullopt;
+    };
+}
+
 }  // namespace
 
 std::string Setting::name() const {
@@ -188,6 +201,8 @@ std::vector<Setting> settings(Config& c) {
         {"http", "read_timeout", duration(c.http.read_timeout, 1ms, 1h)},
         {"http", "request_timeout", duration(c.http.request_timeout, 1ms, 1h)},
         {"http", "write_timeout", duration(c.http.write_timeout, 1ms, 1h)},
+        {"http", "trusted_proxies", networks(c.http.trusted_proxies), true},
+        {"http", "key_grace", duration(c.http.key_grace, 0ms, 24h)},
 
         {"admin", "listen", endpoint(c.admin.listen), true},
 
@@ -222,8 +237,27 @@ std::vector<Setting> settings(Config& c) {
         {"redis", "connect_timeout", duration(c.redis.connect_timeout, 1ms, 1h)},
         {"redis", "command_timeout", duration(c.redis.command_timeout, 1ms, 1h)},
 
+        {"limits", "enabled", flag(c.limits.enabled)},
+        {"limits", "standard_rate", whole(c.limits.standard.rate, 1, 1000000)},
+        {"limits", "standard_burst", whole(c.limits.standard.burst, 1, 1000000)},
+        {"limits", "premium_rate", whole(c.limits.premium.rate, 1, 1000000)},
+        {"limits", "premium_burst", whole(c.limits.premium.burst, 1, 1000000)},
+        {"limits", "address_rate", whole(c.limits.address.rate, 1, 1000000)},
+        {"limits", "address_burst", whole(c.limits.address.burst, 1, 1000000)},
+        {"cache", "enabled", flag(c.cache.enabled)},
+        {"cache", "l1_bytes", bytes(c.cache.l1_bytes, MiB, 1024 * 1024 * MiB)},
+        {"cache", "l2", flag(c.cache.l2)},
+        {"cache", "l2_timeout", duration(c.cache.l2_timeout, 1ms, 10s)},
+        {"cache", "negative_ttl", duration(c.cache.negative_ttl, 0ms, 10s)},
+
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
     };
+}
+
+std::optional<milliseconds> read_duration(std::string_view text) {
+    const auto count = quantity(text, time_units);
+    return count && *count <= milliseconds(24h).count() ? std::optional(milliseconds(*count))
+                                                        : std::nullopt;
 }
 
 Value read_value(const Setting& setting, const std::string& text) {

@@ -32,6 +32,9 @@ struct Setting {
 // Every setting of `config`, which must outlive the table.
 std::vector<Setting> settings(Config& config);
 
+// Reads a duration such as "250ms"; nothing if it is none or above a day.
+std::optional<milliseconds> read_duration(std::string_view text);
+
 // Reads what was written on the command line as the type that `setting` takes.
 Value read_value(const Setting& setting, const std::string& text);
 

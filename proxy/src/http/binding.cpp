@@ -5,6 +5,8 @@
 #include <cctype>
 #include <charconv>
 
+#include "cache/origin.hpp"
+
 namespace muster::http {
 namespace {
 
@@ -44,6 +46,21 @@ bool is_uuid(std::string_view value) {
     return true;
 }
 
+// In lower case and with hyphens.
+std::string canonical_uuid(std::string_view value) {
+    std::string out;
+    for (const char c : value) {
+        if (c == '-') {
+            continue;
+        }
+        if (out.size() == 8 || out.size() == 13 || out.size() == 18 || out.size() == 23) {
+            out += '-';
+        }
+        out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+    return out;
+}
+
 std::string integer_range(const config::Route::Parameter& check) {
     if (check.min && check.max) {
         return "an integer from " + std::to_string(*check.min) + " to " +
@@ -77,6 +94,7 @@ std::optional<std::string> check_value(const config::Route::Parameter& check, st
                 (check.min && number < *check.min) || (check.max && number > *check.max)) {
                 return integer_range(check);
             }
+            value = std::to_string(number);
             return std::nullopt;
         }
         case Type::boolean:
@@ -89,7 +107,11 @@ std::optional<std::string> check_value(const config::Route::Parameter& check, st
             }
             return std::nullopt;
         case Type::uuid:
-            return is_uuid(value) ? std::nullopt : std::optional<std::string>("a uuid");
+            if (!is_uuid(value)) {
+                return "a uuid";
+            }
+            value = canonical_uuid(value);
+            return std::nullopt;
         case Type::text:
             break;
     }
@@ -104,8 +126,11 @@ std::optional<std::string> check_value(const config::Route::Parameter& check, st
     return list;
 }
 
-BoundCall::BoundCall(const config::Route& route)
-    : sql_("select r.* from " + route.compiled.sql + " r") {
+BoundCall::BoundCall(const config::Route& route, bool traced)
+    : sql_(traced ? "select r.*, " + std::string(cache::Origin::sql) +
+                        " from (select) one left join lateral " + route.compiled.sql + " r on true"
+                  : "select r.* from " + route.compiled.sql + " r"),
+      traced_(traced) {
     for (const config::CallParameter& parameter : route.compiled.parameters) {
         Source source;
         source.name = parameter.name;

@@ -24,10 +24,10 @@ double total(const std::vector<std::shared_ptr<Server>>& servers,
 }  // namespace
 
 Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
-           RedisProbe redis, bool routes_checked)
+           limit::Limiter& limiter, RedisProbe redis, bool routes_checked, cache::Cache* cache)
     : runtime_(runtime),
       config_(config),
-      shared_(std::make_shared<Shared>(config, registry, runtime.threads())) {
+      shared_(std::make_shared<Shared>(config, registry, runtime.threads(), limiter, cache)) {
     if (routes_checked) {
         shared_->route_state.checked({});
     }

@@ -2,28 +2,30 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "postgres/connection.hpp"
+#include <boost/asio/ip/address.hpp>
+
 #include "runtime/asio.hpp"
 
 namespace muster::http {
 
-// An answer. The body is either `text` or `view`, which then points into `rows`: a document goes
-// from the database to the client without being copied.
+// An answer. The body is either `text` or `view`, which then points into what `kept` keeps alive: a
+// document goes from the database, or from the cache, to the client without being copied.
 struct Response {
     unsigned status = 200;
     std::string_view content_type = "application/json";  // of static storage
     std::vector<std::pair<std::string_view, std::string>> headers;
     std::string text;
-    std::optional<postgres::Rows> rows;
+    std::shared_ptr<const void> kept;
     std::string_view view;
 
-    std::string_view body() const { return rows ? view : std::string_view(text); }
+    std::string_view body() const { return kept ? view : std::string_view(text); }
 };
 
 // A request in hand. The views are valid until it is answered.
@@ -34,11 +36,14 @@ class Exchange {
     std::string_view method;  // as sent: "GET"
     std::string_view target;  // as sent: "/agents/?limit=10"
     std::string request_id;
-    TimePoint deadline;  // for the answer
-    std::string body;    // after receive_body()
+    TimePoint deadline;     // for the answer
+    net::ip::address peer;  // at the other end of the connection
+    std::string body;       // after receive_body()
 
     // The first header of this name, whatever its case.
     virtual std::optional<std::string_view> header(std::string_view name) const = 0;
+    // All headers of this name, in the order sent.
+    virtual std::vector<std::string_view> headers(std::string_view name) const = 0;
     // Whether the request announces a body, even an empty one.
     virtual bool has_body() const = 0;
     // Reads the body; the answer to give instead when that fails. `deadline` then counts from here.

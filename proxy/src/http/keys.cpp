@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <spdlog/spdlog.h>
 
@@ -37,6 +38,12 @@ bool has_scope(std::string_view scopes, std::string_view word) {
     const char before = scopes[at - 1];
     const char after = scopes[at + word.size()];
     return (before == '{' || before == ',') && (after == '}' || after == ',');
+}
+
+// Whether this says that the database is away, not that it is busy or has refused something.
+bool is_outage(const postgres::Error& error) {
+    const std::string_view sqlstate = error.sqlstate;
+    return error.connection_lost || sqlstate.starts_with("08") || sqlstate.starts_with("57P");
 }
 
 std::uint64_t random_seed() {
@@ -84,22 +91,36 @@ std::size_t Keys::Hash::operator()(const Digest& digest) const {
     return hash;
 }
 
-const Keys::Entry* Keys::Cache::find(const Digest& digest, TimePoint now) const {
-    const auto found = entries.find(digest);
-    return found == entries.end() || found->second.expires <= now ? nullptr : &found->second;
+bool Keys::Equal::operator()(const Digest& a, const Digest& b) const {
+    return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-void Keys::Cache::insert(const Digest& digest, Entry entry, TimePoint now) {
-    while (!order.empty() && (order.front().second <= now || order.size() >= most_entries)) {
-        const auto oldest = entries.find(order.front().first);
-        // A younger entry of the same key has a place of its own in the order.
-        if (oldest != entries.end() && oldest->second.expires == order.front().second) {
-            entries.erase(oldest);
-        }
-        order.pop_front();
+const Keys::Entry* Keys::Cache::find(const Digest& digest, TimePoint now) const {
+    const auto found = entries.find(digest);
+    return found == entries.end() || found->second.asked + keep <= now ? nullptr : &found->second;
+}
+
+// A key that is asked for again keeps its place in the order until that comes up, and then gets one
+// by the younger answer.
+void Keys::Cache::insert(const Digest& digest, Entry entry) {
+    const TimePoint now = entry.asked;
+    const bool is_new = entries.insert_or_assign(digest, std::move(entry)).second;
+    if (is_new) {
+        order.emplace_back(digest, now);
     }
-    order.emplace_back(digest, entry.expires);
-    entries.insert_or_assign(digest, std::move(entry));
+    while (order.front().second + keep <= now || order.size() > most_entries) {
+        const Digest oldest = order.front().first;
+        order.pop_front();
+        const auto found = entries.find(oldest);
+        if (found == entries.end()) {
+            continue;
+        }
+        if (found->second.asked + keep <= now || order.size() >= most_entries) {
+            entries.erase(found);
+        } else {
+            order.emplace_back(oldest, found->second.asked);
+        }
+    }
 }
 
 // Announces a look-up, and wakes those who joined it however it ends.
@@ -124,42 +145,61 @@ class Keys::Asking {
     std::optional<Answer> answer_;
 };
 
-Keys::Keys(net::io_context& context, postgres::Pool& pool)
+Keys::Keys(net::io_context& context, postgres::Pool& pool, limit::Limiter& limiter,
+           std::chrono::milliseconds grace)
     : context_(context),
       pool_(pool),
-      known_(Hash{random_seed()}),
-      unknown_(Hash{random_seed()}),
+      limiter_(limiter),
+      known_(Hash{random_seed()}, lifetime + grace),
+      unknown_(Hash{random_seed()}, lifetime),
       lookups_(16, Hash{random_seed()}) {
     digest_of("");  // OpenSSL initialises itself here, before there are threads
 }
 
-Task<Keys::Answer> Keys::identify(const Exchange& exchange) {
+Result<Digest, Problem> Keys::presented(const Exchange& exchange) {
     const std::string_view key = key_of(exchange);
     if (key.empty()) {
-        co_return unauthorized("the request has no API key");
+        return unauthorized("the request has no API key");
     }
     if (key.size() > longest_key) {
-        co_return unauthorized("the API key is not valid");
+        return unauthorized("the API key is not valid");
     }
-    const Digest digest = digest_of(key);
-    if (auto answer = cached_answer(digest)) {
-        co_return *std::move(answer);
-    }
-    if (const auto lookup = lookups_.find(digest); lookup != lookups_.end()) {
-        co_return co_await join(lookup->second, exchange.deadline);
-    }
-    co_return co_await ask(digest, exchange.deadline);
+    return digest_of(key);
 }
 
-std::optional<Keys::Answer> Keys::cached_answer(const Digest& digest) const {
+std::optional<Keys::Answer> Keys::recall(const Digest& digest) const {
     const TimePoint now = Clock::now();
-    if (const Entry* entry = known_.find(digest, now)) {
+    if (const Entry* entry = known_.find(digest, now); entry && now < entry->fresh_until) {
         return Answer(entry->identity);
     }
     if (unknown_.find(digest, now) != nullptr) {
         return Answer(unauthorized("the API key is not valid"));
     }
     return std::nullopt;
+}
+
+bool Keys::recognizes(const Digest& digest) const {
+    return known_.find(digest, Clock::now()) != nullptr;
+}
+
+Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline) {
+    if (const auto lookup = lookups_.find(digest); lookup != lookups_.end()) {
+        co_return co_await join(lookup->second, deadline);
+    }
+    co_return co_await ask(digest, deadline);
+}
+
+// The answer when the database cannot be reached: the one of before, within the time of grace. It
+// is believed for as long as one of the database's, so that an outage is not asked about at every
+// request.
+Keys::Answer Keys::unavailable_or_grace(const Digest& digest, Problem problem) {
+    const TimePoint now = Clock::now();
+    if (known_.find(digest, now) == nullptr) {
+        return problem;
+    }
+    Entry& entry = known_.entries.at(digest);
+    entry.fresh_until = std::min(now + lifetime, entry.asked + known_.keep);
+    return entry.identity;
 }
 
 Task<Keys::Answer> Keys::join(std::shared_ptr<Lookup> lookup, TimePoint deadline) {
@@ -181,6 +221,9 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
     auto lease = co_await pool_.acquire(deadline);
     if (!lease) {
         spdlog::debug("API keys cannot be checked: {}", lease.error().message);
+        if (is_outage(lease.error())) {
+            co_return unavailable_or_grace(digest, unavailable(lease.error()));
+        }
         co_return unavailable(lease.error());
     }
     const TimePoint asked = Clock::now();
@@ -194,12 +237,17 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
     if (!rows) {
         spdlog::error("API keys cannot be checked: {} ({})", rows.error().message,
                       rows.error().sqlstate);
-        co_return Problem{503, "the API key could not be checked", rows.error().sqlstate, {}};
+        Problem problem{503, "the API key could not be checked", rows.error().sqlstate, {}};
+        if (is_outage(rows.error())) {
+            co_return unavailable_or_grace(digest, std::move(problem));
+        }
+        co_return problem;
     }
     const postgres::Rows& row = rows.value();
-    const TimePoint expires = asked + lifetime;
+    const TimePoint fresh_until = asked + lifetime;
     if (row.size() == 0 || row.is_null(0, 0)) {
-        unknown_.insert(digest, {nullptr, expires}, asked);
+        known_.entries.erase(digest);  // it was revoked: no grace
+        unknown_.insert(digest, {nullptr, asked, fresh_until});
         co_return unauthorized("the API key is not valid");
     }
     auto identity = std::make_shared<Identity>();
@@ -208,7 +256,10 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
     identity->tier = row.get(0, 2);
     identity->may_read = has_scope(row.get(0, 3), "read");
     identity->may_write = has_scope(row.get(0, 3), "write");
-    known_.insert(digest, {identity, expires}, asked);
+    if (limiter_.enabled()) {
+        identity->bucket = limiter_.bucket(identity->id, identity->tier);
+    }
+    known_.insert(digest, {identity, asked, fresh_until});
     co_return std::shared_ptr<const Identity>(std::move(identity));
 }
 

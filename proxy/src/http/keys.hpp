@@ -1,7 +1,9 @@
 // Who sends a request: API keys, looked up by their SHA-256 in the database.
 //
-// One Keys per thread. Answers are kept for a second, so that a revocation works within it; unknown
-// keys are kept apart from known ones, so that guessing does not push those out.
+// One Keys per thread. Answers are believed for a second, so that a revocation works within it;
+// unknown keys are kept apart from known ones, so that guessing does not push those out. A key that
+// was found valid is remembered beyond its second: while the database cannot be reached, it is
+// accepted for a time of grace.
 #pragma once
 
 #include <array>
@@ -15,6 +17,7 @@
 
 #include "http/exchange.hpp"
 #include "http/problem.hpp"
+#include "limit/limiter.hpp"
 #include "postgres/pool.hpp"
 #include "runtime/flight.hpp"
 #include "runtime/result.hpp"
@@ -28,6 +31,7 @@ struct Identity {
     std::string tier;
     bool may_read = false;
     bool may_write = false;
+    std::shared_ptr<limit::Bucket> bucket;  // null: not limited
 };
 
 using Digest = std::array<std::uint8_t, 32>;
@@ -42,10 +46,18 @@ class Keys {
   public:
     using Answer = Result<std::shared_ptr<const Identity>, Problem>;
 
-    Keys(net::io_context& context, postgres::Pool& pool);
+    Keys(net::io_context& context, postgres::Pool& pool, limit::Limiter& limiter,
+         std::chrono::milliseconds grace);
 
-    // Identifies the sender. 401 without a valid key, 503 when that cannot be found out.
-    Task<Answer> identify(const Exchange& exchange);
+    // The digest of the key that a request brings; 401 if it brings none.
+    static Result<Digest, Problem> presented(const Exchange& exchange);
+
+    // What is known without asking: the key's owner, or 401.
+    std::optional<Answer> recall(const Digest& digest) const;
+    // Whether this was a valid key when the database was last asked, not long ago.
+    bool recognizes(const Digest& digest) const;
+    // Asks the database. 401 if there is no such key, 503 when that cannot be found out.
+    Task<Answer> verify(const Digest& digest, TimePoint deadline);
 
     std::size_t cached() const { return known_.entries.size() + unknown_.entries.size(); }
 
@@ -54,31 +66,37 @@ class Keys {
         std::uint64_t seed;
         std::size_t operator()(const Digest& digest) const;
     };
+    // In constant time.
+    struct Equal {
+        bool operator()(const Digest& a, const Digest& b) const;
+    };
     struct Entry {
         std::shared_ptr<const Identity> identity;  // null: no such key
-        TimePoint expires;
+        TimePoint asked;                           // when the database said so
+        TimePoint fresh_until;                     // believed without asking again
     };
-    // Entries all live equally long, so the order of insertion is that of expiry.
     struct Cache {
-        explicit Cache(Hash hash) : entries(16, hash) {}
-        std::unordered_map<Digest, Entry, Hash> entries;
-        std::deque<std::pair<Digest, TimePoint>> order;
+        Cache(Hash hash, Clock::duration keep_) : entries(16, hash), keep(keep_) {}
+        std::unordered_map<Digest, Entry, Hash, Equal> entries;
+        std::deque<std::pair<Digest, TimePoint>> order;  // about by age: with an `asked`
+        Clock::duration keep;
         const Entry* find(const Digest& digest, TimePoint now) const;
-        void insert(const Digest& digest, Entry entry, TimePoint now);
+        void insert(const Digest& digest, Entry entry);
     };
     using Lookup = Flight<Answer>;
     class Asking;
 
-    std::optional<Answer> cached_answer(const Digest& digest) const;
     Task<Answer> ask(const Digest& digest, TimePoint deadline);
     Task<Answer> join(std::shared_ptr<Lookup> lookup, TimePoint deadline);
     Task<Answer> query(const Digest& digest, TimePoint deadline);
+    Answer unavailable_or_grace(const Digest& digest, Problem problem);
 
     net::io_context& context_;
     postgres::Pool& pool_;
+    limit::Limiter& limiter_;
     Cache known_;
     Cache unknown_;
-    std::unordered_map<Digest, std::shared_ptr<Lookup>, Hash> lookups_;
+    std::unordered_map<Digest, std::shared_ptr<Lookup>, Hash, Equal> lookups_;
 };
 
 }  // namespace muster::http

@@ -58,7 +58,9 @@ Response respond(const Problem& problem) {
     response.status = problem.status;
     response.content_type = "application/problem+json";
     std::string& out = response.text;
-    out = R"({"type":"about:blank","title":)";
+    out = R"({"type":)";
+    append_json_string(out, problem.type);
+    out += ",\"title\":";
     append_json_string(out, reason_of(problem.status));
     out += ",\"status\":" + std::to_string(problem.status) + ",\"detail\":";
     append_json_string(out, problem.detail);
@@ -69,6 +71,11 @@ Response respond(const Problem& problem) {
     if (!problem.hint.empty()) {
         out += ",\"hint\":";
         append_json_string(out, problem.hint);
+    }
+    if (!problem.violated_policy.empty()) {
+        out += ",\"violated-policies\":[";
+        append_json_string(out, problem.violated_policy);
+        out += ']';
     }
     out += '}';
     if (problem.status == 503) {

@@ -9,12 +9,14 @@
 
 namespace muster::http {
 
-// What a client is told went wrong. `title` is the status's own phrase.
+// What a client is told went wrong. Its title is the status's own phrase.
 struct Problem {
     unsigned status = 500;
     std::string detail;
     std::string sqlstate;  // empty: not the database's
     std::string hint;      // empty: none
+    std::string_view type = "about:blank";
+    std::string violated_policy = {};  // of the rate limits; empty: none
 };
 
 // The document as an answer; a 503 asks to come back in a second.

@@ -1,19 +1,25 @@
 // The stages of a request, in the order of pass().
 #include "http/request_handler.hpp"
 
-#include <charconv>
-
 #include <spdlog/spdlog.h>
 
+#include "http/client_address.hpp"
 #include "http/json.hpp"
+#include "http/limit_headers.hpp"
 #include "http/problem.hpp"
+#include "http/route_answer.hpp"
 #include "runtime/version.hpp"
 
 namespace muster::http {
 namespace {
 
-std::vector<BoundCall> bind_all(const std::vector<config::Route>& routes) {
-    return {routes.begin(), routes.end()};
+// A route that the cache has to do with asks for what the cache has to know of the answer.
+std::vector<BoundCall> bind_all(const std::vector<config::Route>& routes, bool cached) {
+    std::vector<BoundCall> calls;
+    for (const config::Route& route : routes) {
+        calls.emplace_back(route, cached && (route.cache || !route.writes.empty()));
+    }
+    return calls;
 }
 
 std::vector<std::string> names_of(const std::vector<config::Route>& routes) {
@@ -58,10 +64,15 @@ class InFlight {
 
 }  // namespace
 
-Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads)
-    : routes(config.routes),
+Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
+               limit::Limiter& limiter_, cache::Cache* shared_cache)
+    : http(config.http),
+      limiter(limiter_),
+      routes(config.routes),
       router(routes),
-      calls(bind_all(routes)),
+      cache(shared_cache),
+      calls(bind_all(routes, shared_cache != nullptr)),
+      plans(routes.begin(), routes.end()),
       route_state(routes.size()),
       metrics(registry, routes, threads),
       query_times(registry, names_of(routes), threads) {}
@@ -69,7 +80,8 @@ Shared::Shared(const config::Config& config, metrics::Registry& registry, unsign
 RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                                const config::Database& database, std::shared_ptr<Shared> shared,
                                RedisProbe redis)
-    : thread_(thread),
+    : context_(context),
+      thread_(thread),
       shared_(std::move(shared)),
       counters_(shared_->metrics.thread(thread)),
       pool_(context,
@@ -78,18 +90,32 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                  counters_->pool_wait.record(waited);
                  counters_->observe(pool_);
              }}),
-      keys_(context, pool_),
-      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {}
+      keys_(context, pool_, shared_->limiter, shared_->http.key_grace),
+      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
+    if (shared_->cache != nullptr) {
+        cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
+    }
+}
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
     const InFlight in_flight(counters_->in_flight);
-    Passage passage{exchange, {}, other(*shared_, OtherEndpoint::none), {}, {}};
+    Passage passage{exchange, {}, other(*shared_, OtherEndpoint::none), {}, {}, {}};
     Response response = co_await pass(passage);
+    if (passage.verdict) {
+        add_limit_headers(response, *passage.verdict);
+    }
     counters_->count(passage.endpoint, exchange.method, response.status);
     counters_->observe(pool_);
     spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
                   exchange.target.substr(0, exchange.target.find('?')), response.status);
     co_return response;
+}
+
+void RequestHandler::stop() {
+    pool_.close();
+    if (cached_reads_) {
+        cached_reads_->close();
+    }
 }
 
 // The whole way of a request: each stage may answer it, and the last one does.
@@ -107,6 +133,12 @@ Task<Response> RequestHandler::pass(Passage& passage) {
         co_return *std::move(refused);
     }
     if (auto refused = co_await identify(passage)) {
+        co_return *std::move(refused);
+    }
+    if (auto refused = co_await limit(passage)) {
+        co_return *std::move(refused);
+    }
+    if (auto refused = permit(passage)) {
         co_return *std::move(refused);
     }
     if (auto refused = co_await receive(passage)) {
@@ -162,26 +194,69 @@ std::optional<Response> RequestHandler::find_route(Passage& passage) {
     return std::nullopt;
 }
 
-// Stage: who sends this, and may they.
+// Stage: who sends this. Those who have no valid key are limited by their address, before the
+// database is asked about what they bring; a key found valid a moment ago is spared that, for its
+// owner may share the address with others.
 Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
-    auto identity = co_await keys_.identify(passage.exchange);
-    if (!identity) {
-        Response refused = respond(identity.error());
-        if (identity.error().status == 401) {
-            refused.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"muster\"");
+    const Exchange& exchange = passage.exchange;
+    const auto digest = Keys::presented(exchange);
+    std::optional<Keys::Answer> answer =
+        digest ? keys_.recall(digest.value()) : Keys::Answer(digest.error());
+    const bool stranger = answer ? !answer->has_value() : !keys_.recognizes(digest.value());
+    limit::Limiter& limiter = shared_->limiter;
+    net::ip::address client;
+    if (stranger && limiter.enabled()) {
+        client = client_address(exchange.peer, exchange.headers("X-Forwarded-For"),
+                                shared_->http.trusted_proxies);
+        passage.verdict = limiter.charge(thread_, client);
+        if (!passage.verdict->admitted) {
+            co_return too_many_requests(*passage.verdict);
         }
-        co_return refused;
     }
-    passage.identity = std::move(identity).value();
-    const bool reads = is_read(passage.exchange.method);
-    if (reads ? passage.identity->may_read : passage.identity->may_write) {
+    if (!answer) {
+        answer = co_await keys_.verify(digest.value(), exchange.deadline);
+        const bool blameless = answer->has_value() || answer->error().status != 401;
+        if (passage.verdict && blameless) {
+            limiter.forgive(client);
+            passage.verdict.reset();
+        }
+    }
+    if (*answer) {
+        passage.identity = std::move(*answer).value();
         co_return std::nullopt;
     }
-    co_return respond(
-        Problem{403,
-                std::string("the API key lacks the scope ") + (reads ? "\"read\"" : "\"write\""),
-                {},
-                {}});
+    Response refused = respond(answer->error());
+    if (answer->error().status == 401) {
+        refused.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"muster\"");
+    }
+    co_return refused;
+}
+
+// Stage: whether the key's quota has room for this.
+Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
+    const auto& bucket = passage.identity->bucket;
+    if (!bucket) {
+        co_return std::nullopt;
+    }
+    const std::int64_t cost = shared_->routes[passage.match->route].cost;
+    passage.verdict = shared_->limiter.decide(thread_, bucket, cost);
+    if (!passage.verdict) {
+        passage.verdict = co_await shared_->limiter.admit(thread_, context_, bucket, cost);
+    }
+    if (!passage.verdict->admitted) {
+        co_return too_many_requests(*passage.verdict);
+    }
+    co_return std::nullopt;
+}
+
+// Stage: whether the key's scopes allow it.
+std::optional<Response> RequestHandler::permit(const Passage& passage) const {
+    const bool reads = is_read(passage.exchange.method);
+    if (reads ? passage.identity->may_read : passage.identity->may_write) {
+        return std::nullopt;
+    }
+    return respond(
+        403, std::string("the API key lacks the scope ") + (reads ? "\"read\"" : "\"write\""));
 }
 
 // Stage: the body, if the route takes one.
@@ -204,16 +279,70 @@ Task<std::optional<Response>> RequestHandler::receive(Passage& passage) {
 
 // Stage: the function call and its answer.
 Task<Response> RequestHandler::call(Passage& passage) {
-    const BoundCall& call = shared_->calls[passage.match->route];
+    const std::size_t route = passage.match->route;
+    const BoundCall& call = shared_->calls[route];
     const auto values = call.bind(passage.match->values, passage.target, passage.exchange.body);
     if (!values) {
         co_return respond(values.error());
     }
+    if (cached_reads_ && shared_->plans[route].caches()) {
+        co_return co_await read_cached(passage, values.value());
+    }
+    const cache::Fence::Era era = call.traced() ? cached_reads_->era() : 0;
     auto rows = co_await query(passage, values.value());
     if (!rows) {
         co_return respond(rows.error());
     }
-    co_return answer(passage, std::move(rows).value());
+    std::string token;
+    if (call.traced()) {
+        const auto found = read_answer(rows.value(), 200, true);
+        const auto origin = found && found.value().origin
+                                ? cache::Origin::parse(*found.value().origin)
+                                : std::nullopt;
+        if (origin && origin->xid != 0) {
+            token = cached_reads_->wrote(*origin, era,
+                                         shared_->plans[route].written_tags(values.value()));
+        }
+    }
+    Response response = answer(passage, std::move(rows).value());
+    if (!token.empty()) {
+        response.headers.emplace_back("Muster-Token", std::move(token));
+    }
+    co_return response;
+}
+
+Task<Response> RequestHandler::read_cached(Passage& passage,
+                                           const std::vector<postgres::Parameter>& values) {
+    const CachedReads::Question question{passage.exchange, passage.target,
+                                         shared_->plans[passage.match->route], values,
+                                         [&] { return ask(passage, values); }};
+    co_return co_await cached_reads_->answer(question);
+}
+
+// A cached route's question to the database.
+Task<CachedReads::Answer> RequestHandler::ask(Passage& passage,
+                                              const std::vector<postgres::Parameter>& values) {
+    const auto rows = co_await query(passage, values);
+    if (!rows) {
+        co_return rows.error();
+    }
+    const auto answer =
+        read_answer(rows.value(), shared_->routes[passage.match->route].success, true);
+    if (!answer) {
+        co_return broken(passage, answer.error());
+    }
+    auto origin = cache::Origin::parse(answer.value().origin.value_or(""));
+    if (!origin || answer.value().location) {
+        co_return broken(passage, origin ? "a location, which a cached route cannot have"
+                                         : "no origin, which the proxy asked for");
+    }
+    CachedReads::Fresh fresh;
+    fresh.origin = *std::move(origin);
+    fresh.entry.status = answer.value().found ? answer.value().status : 404;
+    fresh.entry.body = answer.value().body;
+    fresh.entry.next = answer.value().next.value_or("");
+    fresh.storable = fresh.entry.status < 300 || !answer.value().found;
+    co_return fresh;
 }
 
 // Runs the route's statement. A read that finds its connection dead is tried once more: the server
@@ -247,48 +376,36 @@ Task<Result<postgres::Rows, Problem>> RequestHandler::query(
 
 // Turns the function's row into the answer.
 Response RequestHandler::answer(const Passage& passage, postgres::Rows rows) const {
-    const config::Route& route = shared_->routes[passage.match->route];
-    const auto broken = [&](std::string_view why) {
-        spdlog::error("request {}: route \"{}\" returned {}", passage.exchange.request_id,
-                      route.name, why);
-        return respond(500, "the route's function returned what no answer can be made of");
-    };
-    if (rows.size() > 1) {
-        return broken("more than one row");
+    const std::size_t route = passage.match->route;
+    const auto kept = std::make_shared<const postgres::Rows>(std::move(rows));
+    const auto found =
+        read_answer(*kept, shared_->routes[route].success, shared_->calls[route].traced());
+    if (!found) {
+        return respond(broken(passage, found.error()));
     }
-    const int body = rows.columns() == 1 ? 0 : rows.find("body");
-    if (body < 0) {
-        return broken("no column \"body\"");
-    }
-    if (rows.size() == 0 || rows.is_null(0, body)) {
+    const RouteAnswer& answer = found.value();
+    if (!answer.found) {
         return respond(404, "there is no such thing");
     }
-    const auto column = [&](const char* name) -> std::optional<std::string_view> {
-        const int index = rows.columns() == 1 ? -1 : rows.find(name);
-        if (index < 0 || rows.is_null(0, index)) {
-            return std::nullopt;
-        }
-        return rows.get(0, index);
-    };
     Response response;
-    response.status = route.success;
-    if (const auto status = column("status")) {
-        const char* const end = status->data() + status->size();
-        const auto [rest, error] = std::from_chars(status->data(), end, response.status);
-        if (error != std::errc() || rest != end || response.status < 200 || response.status > 599) {
-            return broken("a status that is not from 200 to 599");
-        }
+    response.status = answer.status;
+    if (answer.next) {
+        response.headers.emplace_back(
+            "Link", "<" + next_page(passage.target, *answer.next) + ">; rel=\"next\"");
     }
-    if (const auto next = column("next")) {
-        response.headers.emplace_back("Link",
-                                      "<" + next_page(passage.target, *next) + ">; rel=\"next\"");
+    if (answer.location) {
+        response.headers.emplace_back("Location", *answer.location);
     }
-    if (const auto location = column("location")) {
-        response.headers.emplace_back("Location", *location);
-    }
-    response.view = rows.get(0, body);
-    response.rows = std::move(rows);  // the view stays valid: the result itself does not move
+    response.view = answer.body;
+    response.kept = kept;
     return response;
+}
+
+// The problem of a function that returned what no answer can be made of.
+Problem RequestHandler::broken(const Passage& passage, const std::string& why) const {
+    spdlog::error("request {}: route \"{}\" returned {}", passage.exchange.request_id,
+                  shared_->routes[passage.match->route].name, why);
+    return {500, "the route's function returned what no answer can be made of", {}, {}};
 }
 
 // The problem of a failed statement; what clients are not told goes to the log, where a request's

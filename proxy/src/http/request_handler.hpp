@@ -7,13 +7,17 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "cache/cache.hpp"
 #include "http/binding.hpp"
+#include "http/cache_plan.hpp"
+#include "http/cached_reads.hpp"
 #include "http/door_metrics.hpp"
 #include "http/exchange.hpp"
 #include "http/health.hpp"
 #include "http/keys.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
+#include "limit/limiter.hpp"
 #include "postgres/pool.hpp"
 #include "timing/query_times.hpp"
 
@@ -21,11 +25,17 @@ namespace muster::http {
 
 // What all threads' handlers share; nothing of it changes while they run, but for its atomics.
 struct Shared {
-    Shared(const config::Config& config, metrics::Registry& registry, unsigned threads);
+    // `cache` may be null: nothing is cached then.
+    Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
+           limit::Limiter& limiter, cache::Cache* cache);
 
+    const config::Http http;
+    limit::Limiter& limiter;
     const std::vector<config::Route> routes;
     const Router router;
+    cache::Cache* const cache;           // null: none
     const std::vector<BoundCall> calls;  // by route
+    const std::vector<CachePlan> plans;  // likewise
     RouteState route_state;
     DoorMetrics metrics;
     timing::QueryTimes query_times;
@@ -41,8 +51,8 @@ class RequestHandler {
     // Answers a request, whatever it is, and counts it.
     Task<Response> handle(Exchange& exchange);
 
-    // Keeps no database connection from now on that no request needs. On the handler's thread.
-    void stop() { pool_.close(); }
+    // Keeps no connection from now on that no request needs. On the handler's thread.
+    void stop();
 
     postgres::Pool& pool() { return pool_; }
     Health& health() { return health_; }
@@ -55,26 +65,34 @@ class RequestHandler {
         std::size_t endpoint;  // for the count
         std::optional<Router::Match> match;
         std::shared_ptr<const Identity> identity;
+        std::optional<limit::Verdict> verdict;  // of the rate limits, once they were asked
     };
 
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
     std::optional<Response> find_route(Passage& passage);
     Task<std::optional<Response>> identify(Passage& passage);
+    Task<std::optional<Response>> limit(Passage& passage);
+    std::optional<Response> permit(const Passage& passage) const;
     Task<std::optional<Response>> receive(Passage& passage);
     Task<Response> call(Passage& passage);
     Task<Result<postgres::Rows, Problem>> query(Passage& passage,
                                                 const std::vector<postgres::Parameter>& values);
+    Task<Response> read_cached(Passage& passage, const std::vector<postgres::Parameter>& values);
+    Task<CachedReads::Answer> ask(Passage& passage, const std::vector<postgres::Parameter>& values);
     Response answer(const Passage& passage, postgres::Rows rows) const;
+    Problem broken(const Passage& passage, const std::string& why) const;
     Problem failed(const Passage& passage, const postgres::Error& error) const;
     Response root() const;
 
+    net::io_context& context_;
     const unsigned thread_;
     const std::shared_ptr<Shared> shared_;
     const std::shared_ptr<DoorMetrics::Thread> counters_;
     postgres::Pool pool_;
     Keys keys_;
     Health health_;
+    std::unique_ptr<CachedReads> cached_reads_;  // null: no cache
 };
 
 }  // namespace muster::http

@@ -89,6 +89,8 @@ void append_header(std::string& out, std::string_view name, std::string_view val
 
 Session::Session(std::shared_ptr<Server> server, TcpSocket socket)
     : server_(std::move(server)), socket_(std::move(socket)) {
+    error_code ignored;
+    peer = socket_.remote_endpoint(ignored).address();
     set(State::idle, Clock::now() + server_->config_.idle_timeout);
     server_->begin(*this);
 }
@@ -143,6 +145,16 @@ std::optional<std::string_view> Session::header(std::string_view name) const {
         return std::nullopt;
     }
     return view(found->value());
+}
+
+std::vector<std::string_view> Session::headers(std::string_view name) const {
+    const auto [first, last] =
+        parser_->get().equal_range(boost::beast::string_view(name.data(), name.size()));
+    std::vector<std::string_view> values;
+    for (auto field = first; field != last; ++field) {
+        values.push_back(view(field->value()));
+    }
+    return values;
 }
 
 bool Session::has_body() const {

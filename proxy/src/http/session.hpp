@@ -30,6 +30,7 @@ class Session final : public Exchange {
     void stop();
 
     std::optional<std::string_view> header(std::string_view name) const override;
+    std::vector<std::string_view> headers(std::string_view name) const override;
     bool has_body() const override;
     Task<std::optional<Response>> receive_body() override;
 

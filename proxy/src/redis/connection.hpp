@@ -67,6 +67,7 @@ class Connection {
     std::size_t in_flight() const;
 
   private:
+    friend class Subscription;
     explicit Connection(std::shared_ptr<Link> link);
     std::shared_ptr<Link> link_;
 };

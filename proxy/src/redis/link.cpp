@@ -165,6 +165,49 @@ void Link::on_reply(redisAsyncContext* context, void* reply, void* p) {
     pending.wake.cancel();
 }
 
+bool Link::subscribe(const std::vector<std::string>& channels,
+                     std::shared_ptr<Subscription::Inbox> inbox) {
+    if (!open())
+        return false;
+    std::vector<const char*> values{"SUBSCRIBE"};
+    std::vector<std::size_t> lengths{9};
+    for (const std::string& channel : channels) {
+        values.push_back(channel.data());
+        lengths.push_back(channel.size());
+    }
+    inbox_ = std::move(inbox);
+    return redisAsyncCommandArgv(context_, on_message, inbox_.get(),
+                                 static_cast<int>(values.size()), values.data(),
+                                 lengths.data()) == REDIS_OK;
+}
+
+// Called for each message and acknowledgement, and without a reply, once a channel, at the end.
+void Link::on_message(redisAsyncContext* context, void* reply, void* p) {
+    auto& inbox = *static_cast<Subscription::Inbox*>(p);
+    const auto* const message = static_cast<const redisReply*>(reply);
+    if (message == nullptr) {
+        inbox.ended = true;
+        inbox.broken = context->errstr != nullptr && context->errstr[0] != '\0'
+                           ? context->errstr
+                           : "the connection was closed";
+    } else if (message->type == REDIS_REPLY_ARRAY && message->elements == 3 && !inbox.ended) {
+        const redisReply& last = *message->element[2];
+        if (last.type == REDIS_REPLY_INTEGER) {
+            ++inbox.acknowledged;
+        } else if (last.type == REDIS_REPLY_STRING) {
+            const redisReply& channel = *message->element[1];
+            inbox.bytes += last.len;
+            inbox.messages.push_back({{channel.str, channel.len}, {last.str, last.len}});
+            if (inbox.bytes > Subscription::most_bytes) {
+                inbox.ended = true;
+                inbox.broken = "messages are not taken fast enough";
+                inbox.messages.clear();
+            }
+        }
+    }
+    inbox.wake.cancel();
+}
+
 Task<Outcome<Reply>> Link::not_sent(std::string why) {
     co_return Error{Error::Kind::not_sent, std::move(why)};
 }

@@ -10,10 +10,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <hiredis/async.h>
 
 #include "redis/connection.hpp"
+#include "redis/subscription.hpp"
 
 namespace muster::redis {
 
@@ -33,6 +35,11 @@ class Link : public std::enable_shared_from_this<Link> {
     Task<Outcome<Reply>> send(std::span<const std::string_view> words, TimePoint deadline);
     std::size_t in_flight() const { return commands_; }
 
+    // Subscribes; messages and the end of the connection go to `inbox`. Once, and nothing else is
+    // sent on this connection afterwards. False if it is broken already.
+    bool subscribe(const std::vector<std::string>& channels,
+                   std::shared_ptr<Subscription::Inbox> inbox);
+
   private:
     // One command on its way. Shared by its waiting coroutine and the callback, which hiredis calls
     // exactly once for each command it took.
@@ -48,6 +55,7 @@ class Link : public std::enable_shared_from_this<Link> {
     static Task<Outcome<Reply>> not_sent(std::string why);
 
     static void on_reply(redisAsyncContext* context, void* reply, void* pending);
+    static void on_message(redisAsyncContext* context, void* reply, void* inbox);
     static void on_connect(const redisAsyncContext* context, int status);
     static void on_disconnect(const redisAsyncContext* context, int status);
     static void cleanup(void* link);
@@ -69,6 +77,7 @@ class Link : public std::enable_shared_from_this<Link> {
     std::string broken_ = "not connected";
     std::size_t commands_ = 0;
     std::size_t bytes_ = 0;
+    std::shared_ptr<Subscription::Inbox> inbox_;  // hiredis' callbacks refer to it
 };
 
 }  // namespace muster::redis

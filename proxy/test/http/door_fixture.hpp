@@ -71,6 +71,11 @@ request_timeout = "1500ms"
 listen = "127.0.0.1:0"
 [database]
 pool_size = 3
+[limits]
+standard_rate = 100000
+standard_burst = 100000
+address_rate = 100000
+address_burst = 100000
 [log]
 level = "off"
 [[route]]
@@ -158,8 +163,10 @@ class Proxy {
     explicit Proxy(const std::string& text = routes, bool redis_up = true)
         : config_(configured(text)),
           runtime_(config_.threads),
+          limiter_(runtime_.context(0), config_.limits, config_.redis, registry_,
+                   runtime_.threads()),
           door_(
-              runtime_, config_, registry_,
+              runtime_, config_, registry_, limiter_,
               [redis_up](net::io_context&, TimePoint) -> Task<bool> { co_return redis_up; }, false),
           admin_(runtime_, config_, registry_, door_.ready()) {
         for (const auto& error : {door_.start(), admin_.start()}) {
@@ -195,6 +202,7 @@ class Proxy {
     config::Config config_;
     Runtime runtime_;
     metrics::Registry registry_;
+    limit::Limiter limiter_;
     http::Door door_;
     http::Admin admin_;
     std::thread thread_;

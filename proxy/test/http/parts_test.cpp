@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "http/binding.hpp"
+#include "http/client_address.hpp"
 #include "http/json.hpp"
 #include "http/keys.hpp"
+#include "http/limit_headers.hpp"
 #include "http/problem.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
@@ -267,6 +269,74 @@ BOOST_AUTO_TEST_CASE(json_strings_are_escaped_and_always_utf8) {
     BOOST_TEST(json_of("\xed\xa0\x80") == '"' + bad + bad + bad + '"');  // surrogate
     BOOST_TEST(json_of("\xf4\x90\x80\x80") == '"' + bad + bad + bad + bad + '"');
     BOOST_TEST(json_of("\xe2\x82") == '"' + bad + bad + '"');  // cut off
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(limits)
+
+BOOST_AUTO_TEST_CASE(forwarded_addresses_are_read_from_the_right) {
+    const auto trusted = config::parse_networks("127.0.0.1, 10.0.0.0/8, 2001:db8::/32");
+    BOOST_REQUIRE(trusted.has_value());
+    const auto client = [&](const char* peer, const std::vector<std::string_view>& forwarded) {
+        return client_address(net::ip::make_address(peer), forwarded, *trusted).to_string();
+    };
+    BOOST_TEST(client("192.0.2.1", {}) == "192.0.2.1");
+    BOOST_TEST(client("192.0.2.1", {"198.51.100.1"}) == "192.0.2.1");  // nobody we trust
+    BOOST_TEST(client("127.0.0.1", {}) == "127.0.0.1");
+    BOOST_TEST(client("127.0.0.1", {"198.51.100.1"}) == "198.51.100.1");
+    BOOST_TEST(client("::ffff:127.0.0.1", {"198.51.100.1"}) == "198.51.100.1");
+    BOOST_TEST(client("127.0.0.1", {"203.0.113.1, 198.51.100.1"}) == "198.51.100.1");
+    BOOST_TEST(client("127.0.0.1", {"203.0.113.1 ,198.51.100.1,\t10.1.2.3 , 10.9.9.9"}) ==
+               "198.51.100.1");
+    BOOST_TEST(client("127.0.0.1", {"203.0.113.1", "198.51.100.1, 10.0.0.1", "10.0.0.2"}) ==
+               "198.51.100.1");
+    BOOST_TEST(client("127.0.0.1", {"10.0.0.1, 10.0.0.2"}) == "10.0.0.1");  // a client inside
+    BOOST_TEST(client("127.0.0.1", {"198.51.100.1:4711"}) == "198.51.100.1");
+    BOOST_TEST(client("127.0.0.1", {"[2a00::1]:4711"}) == "2a00::1");
+    BOOST_TEST(client("127.0.0.1", {"[2a00::1]"}) == "2a00::1");
+    BOOST_TEST(client("2001:db8::7", {"2a00::1"}) == "2a00::1");
+    // Behind what cannot be read nothing is believed.
+    for (const char* odd : {"198.51.100.1, unknown", "198.51.100.1,", "198.51.100.1, _hidden",
+                            "198.51.100.1, [", "198.51.100.1, 1.2.3.4.5", "198.51.100.1, ,"}) {
+        BOOST_TEST(client("127.0.0.1", {odd}) == "127.0.0.1", odd);
+    }
+    BOOST_TEST(client("127.0.0.1", {"198.51.100.1, x, 10.0.0.1"}) == "10.0.0.1");
+    BOOST_TEST(client("127.0.0.1", {"", ""}) == "127.0.0.1");
+}
+
+BOOST_AUTO_TEST_CASE(a_verdict_is_told_in_headers_and_as_a_problem) {
+    const limit::Policies policies{config::Limits{}};
+    limit::Verdict verdict{&policies.premium, true, 17, 983'000'001, 0};
+    const auto headers_of = [](const limit::Verdict& of) {
+        Response response;
+        add_limit_headers(response, of);
+        std::string all;
+        for (const auto& [name, value] : response.headers) {
+            all += std::string(name) + ": " + value + "\n";
+        }
+        return all;
+    };
+    BOOST_TEST(headers_of(verdict) ==
+               "RateLimit-Policy: \"premium\";q=1000;w=1\nRateLimit: \"premium\";r=17;t=1\n"
+               "X-RateLimit-Limit: 1000\nX-RateLimit-Remaining: 17\nX-RateLimit-Reset: 1\n");
+    verdict = {&policies.address, false, 0, 10'000'000'000, 1};
+    BOOST_TEST(headers_of(verdict) ==
+               "RateLimit-Policy: \"address\";q=100;w=10\nRateLimit: \"address\";r=0;t=10\n"
+               "X-RateLimit-Limit: 100\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 10\n");
+    const Response refused = too_many_requests(verdict);
+    BOOST_TEST(refused.status == 429U);
+    BOOST_TEST(refused.content_type == "application/problem+json");
+    BOOST_REQUIRE(refused.headers.size() == 1U);
+    BOOST_TEST(refused.headers[0].first == "Retry-After");
+    BOOST_TEST(refused.headers[0].second == "1");
+    BOOST_TEST(refused.text ==
+               R"({"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",)"
+               R"("title":"Too Many Requests","status":429,"detail":"too many requests without )"
+               R"(a valid API key come from this address; try again in 1 s",)"
+               R"("violated-policies":["address"]})");
+    verdict = {&policies.standard, false, 0, 0, 1'000'000'001};
+    BOOST_TEST(too_many_requests(verdict).headers[0].second == "2");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

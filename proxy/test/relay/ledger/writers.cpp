@@ -47,7 +47,7 @@ std::vector<Change> committed_changes(const std::string& conninfo) {
 
 namespace {
 
-std::string quoted(const std::string& text) {
+std::string literal(const std::string& text) {
     return "'" + text + "'";
 }
 
@@ -164,7 +164,7 @@ class Writer {
     std::string insert() {
         const std::string id = name_ + ".n" + std::to_string(++n_);
         changes_.push_back({id, mark("created", n_)});
-        good_ = good_ && run("INSERT INTO thing VALUES (" + quoted(id) + ", 1, " + stamp() + ")");
+        good_ = good_ && run("INSERT INTO thing VALUES (" + literal(id) + ", 1, " + stamp() + ")");
         return id;
     }
 
@@ -172,7 +172,7 @@ class Writer {
         ++n_;
         std::string list;
         for (const std::string& id : ids)
-            list += (list.empty() ? "" : ", ") + quoted(id);
+            list += (list.empty() ? "" : ", ") + literal(id);
         return "UPDATE thing SET version = version + 1, (writer, n) = ROW(" + stamp() +
                ") WHERE id IN (" + list + ")";
     }
@@ -255,7 +255,7 @@ class Writer {
                 return commit();
             case 3:  // an update that changes nothing says nothing
                 begin();
-                good_ = good_ && run("UPDATE thing SET n = n WHERE id = " + quoted(own()));
+                good_ = good_ && run("UPDATE thing SET n = n WHERE id = " + literal(own()));
                 update({own()});
                 return commit();
             case 4:
@@ -315,7 +315,7 @@ class Writer {
             begin();
         }
         changes_.push_back(deleted);
-        good_ = good_ && run("DELETE FROM thing WHERE id = " + quoted(id));
+        good_ = good_ && run("DELETE FROM thing WHERE id = " + literal(id));
         commit();
     }
 
@@ -336,7 +336,7 @@ class Writer {
             return abandon();
         Prepared prepared{name_ + "." + std::to_string(n_), std::exchange(changes_, {}),
                           any(3) != 0, Told::rolled_back};
-        switch (run_to_end("PREPARE TRANSACTION " + quoted(prepared.name))) {
+        switch (run_to_end("PREPARE TRANSACTION " + literal(prepared.name))) {
             case Told::rolled_back:
                 return record(Told::rolled_back, std::move(prepared.changes), true);
             case Told::acknowledged:
@@ -348,7 +348,7 @@ class Writer {
     void end_prepared() {
         const Told told =
             run_to_end((prepared_->to_commit ? "COMMIT PREPARED " : "ROLLBACK PREPARED ") +
-                       quoted(prepared_->name));
+                       literal(prepared_->name));
         if (told == Told::unknown) {
             if (prepared_->to_commit)
                 prepared_->told = Told::unknown;
@@ -363,7 +363,7 @@ class Writer {
     // After the server was away: whether what was or may have been prepared is still there.
     void look_for_prepared() {
         if (pg_value(connection_, "SELECT count(*) FROM pg_prepared_xacts WHERE gid = " +
-                                      quoted(prepared_->name)) == "0") {
+                                      literal(prepared_->name)) == "0") {
             record(prepared_->told, std::move(prepared_->changes), true);
             prepared_.reset();
         }

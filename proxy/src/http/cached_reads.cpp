@@ -1,0 +1,299 @@
+// The ways of a read.
+#include "http/cached_reads.hpp"
+
+#include <algorithm>
+
+namespace muster::http {
+namespace {
+
+using cache::Fence;
+
+// Whether an If-None-Match header names this entity tag, by weak comparison.
+bool matches(std::string_view header, std::string_view etag) {
+    while (!header.empty()) {
+        const std::size_t begin = std::min(header.find_first_not_of(" \t,"), header.size());
+        header.remove_prefix(begin);
+        if (header.starts_with('*')) {
+            return true;
+        }
+        if (header.starts_with("W/")) {
+            header.remove_prefix(2);
+        }
+        const std::size_t quote = header.find('"', 1);
+        if (!header.starts_with('"') || quote == std::string_view::npos) {
+            return false;
+        }
+        if (header.substr(0, quote + 1) == etag) {
+            return true;
+        }
+        header.remove_prefix(quote + 1);
+    }
+    return false;
+}
+
+std::string hit(const cache::Entry& entry, std::string_view level) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::seconds>(entry.expires - Clock::now());
+    return "muster; hit; ttl=" + std::to_string(left.count()) + "; detail=" + std::string(level);
+}
+
+}  // namespace
+
+// Announces a query, and wakes those who joined it however it ends.
+class CachedReads::Flying {
+  public:
+    Flying(CachedReads& reads, const std::string& key)
+        : reads_(reads), key_(key), query_(std::make_shared<Query>()) {
+        // Before anything is asked: what is known now, the answer will have seen.
+        query_->era = reads_.cache_.fence().era();
+        query_->known = reads_.cache_.fence().now_known();
+        reads_.queries_.insert_or_assign(key_, query_);
+    }
+    ~Flying() {
+        const auto present = reads_.queries_.find(key_);
+        if (present != reads_.queries_.end() && present->second == query_) {
+            reads_.queries_.erase(present);
+        }
+        query_->flight.land(std::move(landed_));
+    }
+    Flying(const Flying&) = delete;
+    Flying& operator=(const Flying&) = delete;
+    Fence::Era era() const { return query_->era; }
+    void land(const Landed& landed) { landed_ = landed; }
+
+  private:
+    CachedReads& reads_;
+    const std::string& key_;
+    std::shared_ptr<Query> query_;
+    std::optional<Landed> landed_;
+};
+
+CachedReads::CachedReads(net::io_context& context, cache::Cache& cache, unsigned thread)
+    : context_(context),
+      cache_(cache),
+      counters_(cache.counters(thread)),
+      remote_(context, cache.redis(), cache.settings().l2_timeout, counters_.l2_errors) {}
+
+Task<Response> CachedReads::answer(const Question& question) {
+    Read read{question,
+              question.plan.key(question.values),
+              question.plan.read_tags(question.values),
+              0,
+              0,
+              {}};
+    bool foreign = false;  // the token is of an epoch that is not ours
+    if (const auto header = question.exchange.header("Muster-Token")) {
+        const auto token = cache::Token::parse(*header);
+        if (!token) {
+            co_return respond(400,
+                              "the header Muster-Token must be <epoch>:<transaction id>, as a "
+                              "write has answered it");
+        }
+        const auto era = cache_.fence().era_of(token->epoch);
+        foreign = !era;
+        read.token = token->xid;
+        read.era = era.value_or(0);
+    }
+    if (foreign) {
+        counters_.token.add();
+        read.forwarded = "request";
+    } else if (!cache_.fence().alive(Clock::now())) {
+        counters_.no_heartbeat.add();
+        read.forwarded = "bypass";
+    } else if (const auto entry = find(read)) {
+        counters_.l1_hits.add();
+        co_return respond_entry(read, entry, hit(*entry, "l1"));
+    } else {
+        co_return co_await miss(read);
+    }
+    counters_.asked.add();
+    const Landed landed = co_await ask(read);
+    co_return respond_landed(read, landed, "muster; fwd=" + std::string(read.forwarded));
+}
+
+std::string CachedReads::wrote(const cache::Origin& origin, Fence::Era asked,
+                               const std::vector<std::string>& tags) {
+    const std::string epoch =
+        cache_.fence().wrote(origin.incarnation, asked, tags, origin.xid, Clock::now());
+    return cache::Token{epoch.empty() ? std::string(cache::no_epoch) : epoch, origin.xid}.text();
+}
+
+// The entry of L1, if it may be served.
+cache::EntryPtr CachedReads::find(Read& read) {
+    auto entry = cache_.store().get(read.key);
+    if (!entry) {
+        counters_.absent.add();
+        read.forwarded = "uri-miss";
+        return nullptr;
+    }
+    if (serves(*entry, read)) {
+        return entry;
+    }
+    if (read.forwarded == "stale" && !read.token) {
+        cache_.store().erase(read.key, entry);
+    }
+    return nullptr;
+}
+
+// Judges an entry; counts the reason if it may not be served.
+bool CachedReads::serves(const cache::Entry& entry, Read& read) {
+    const TimePoint now = Clock::now();
+    read.forwarded = "stale";
+    if (now >= entry.expires) {
+        counters_.expired.add();
+        return false;
+    }
+    switch (cache_.fence().judge(entry.snapshot, entry.era, read.tags, now)) {
+        case Fence::Verdict::serve:
+            break;
+        case Fence::Verdict::no_heartbeat:
+            counters_.no_heartbeat.add();
+            return false;
+        case Fence::Verdict::other_era:
+            counters_.other_era.add();
+            return false;
+        case Fence::Verdict::floor:
+            counters_.floor.add();
+            return false;
+        case Fence::Verdict::changed:
+            counters_.changed.add();
+            return false;
+    }
+    if (!read.token_seen(entry)) {
+        counters_.token.add();
+        read.forwarded = "request";
+        return false;
+    }
+    return true;
+}
+
+// A query that began after the newest known change of the tags.
+std::shared_ptr<CachedReads::Query> CachedReads::joinable(const Read& read) const {
+    const auto found = queries_.find(read.key);
+    if (found == queries_.end() || found->second->era != cache_.fence().era() ||
+        !cache_.fence().unchanged_since(found->second->known, read.tags)) {
+        return nullptr;
+    }
+    return found->second;
+}
+
+Task<Response> CachedReads::miss(Read& read) {
+    const std::string status = "muster; fwd=" + std::string(read.forwarded);
+    if (const auto query = joinable(read)) {
+        const auto landed = co_await query->flight.join(context_, read.question.exchange.deadline);
+        if (landed && (!*landed || read.token_seen(*landed->value()))) {
+            counters_.shared.add();
+            co_return respond_landed(read, *landed, status + "; collapsed");
+        }
+    }
+    Flying flying(*this, read.key);
+    if (cache_.settings().l2) {
+        if (const auto entry = co_await find_remote(read, flying.era())) {
+            counters_.l2_hits.add();
+            cache_.store().put(read.key, entry);
+            flying.land(entry);
+            co_return respond_entry(read, entry, hit(*entry, "l2"));
+        }
+    }
+    counters_.asked.add();
+    const Landed landed = co_await ask(read);
+    flying.land(landed);
+    co_return respond_landed(read, landed, status);
+}
+
+// The entry of L2, if it may be served.
+Task<cache::EntryPtr> CachedReads::find_remote(const Read& read, Fence::Era era) {
+    const std::string key = remote_key(read);
+    if (key.empty()) {
+        co_return nullptr;
+    }
+    auto found = co_await remote_.get(key);
+    if (!found) {
+        co_return nullptr;
+    }
+    found->era = era;  // noted before its epoch was: if that has passed, the judgement says so
+    const TimePoint now = Clock::now();
+    if (cache_.fence().judge(found->snapshot, era, read.tags, now) != Fence::Verdict::serve ||
+        !read.token_seen(*found)) {
+        co_return nullptr;
+    }
+    co_return std::make_shared<const cache::Entry>(*std::move(found));
+}
+
+// Empty while it is not known which server's transaction ids ours are.
+std::string CachedReads::remote_key(const Read& read) const {
+    const std::string epoch = cache_.fence().epoch();
+    const std::string incarnation = cache_.fence().incarnation();
+    if (epoch.empty() || incarnation.empty()) {
+        return {};
+    }
+    return "muster:cache:" + epoch + ':' +
+           digest_text(incarnation + '\n' + read.question.plan.definition() + '\n' + read.key);
+}
+
+// Asks the database and keeps the answer. A breaker that is open would be noticed here: it is the
+// one place where an entry past its rule, but not past a token, could stand in for an answer.
+Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
+    Fence& fence = cache_.fence();
+    const CachePlan& plan = read.question.plan;
+    const Fence::Era asked = fence.era();
+    const TimePoint begun = Clock::now();
+    auto fresh = co_await read.question.ask();
+    if (!fresh) {
+        co_return std::move(fresh).error();
+    }
+    cache::Entry entry = std::move(fresh.value().entry);
+    entry.snapshot = std::move(fresh.value().origin.snapshot);
+    const bool found = !entry.body.empty();
+    entry.expires =
+        begun + (found ? plan.ttl() : std::min(plan.ttl(), cache_.settings().negative_ttl));
+    if (found) {
+        entry.etag = '"' + digest_text(entry.body + '\n' + entry.next).substr(0, 32) + '"';
+    }
+    const auto era = fence.observe(fresh.value().origin.incarnation, asked, Clock::now());
+    entry.era = era.value_or(0);
+    const auto kept = std::make_shared<const cache::Entry>(std::move(entry));
+    if (era && fresh.value().storable) {
+        cache_.store().put(read.key, kept);
+        const std::string key = cache_.settings().l2 ? remote_key(read) : std::string();
+        if (!key.empty() && fence.era() == *era) {
+            remote_.put(key, kept);
+        }
+    }
+    co_return cache::EntryPtr(kept);
+}
+
+Response CachedReads::respond_landed(const Read& read, const Landed& landed, std::string status) {
+    return landed ? respond_entry(read, landed.value(), std::move(status))
+                  : respond(landed.error());
+}
+
+Response CachedReads::respond_entry(const Read& read, const cache::EntryPtr& entry,
+                                    std::string status) {
+    Response response;
+    if (entry->body.empty()) {
+        response = respond(404, "there is no such thing");
+    } else {
+        response.status = entry->status;
+        response.headers.emplace_back("ETag", entry->etag);
+    }
+    // Whoever keeps an answer has to ask again before using it: a 304 is cheap here.
+    response.headers.emplace_back("Cache-Control", "private, no-cache");
+    response.headers.emplace_back("Vary", "Authorization, X-API-Key");
+    response.headers.emplace_back("Cache-Status", std::move(status));
+    if (!entry->next.empty()) {
+        response.headers.emplace_back(
+            "Link", "<" + next_page(read.question.target, entry->next) + ">; rel=\"next\"");
+    }
+    const auto known = read.question.exchange.header("If-None-Match");
+    if (entry->status == 200 && known && matches(*known, entry->etag)) {
+        counters_.not_modified.add();
+        response.status = 304;
+    } else if (!entry->body.empty()) {
+        response.view = entry->body;
+        response.kept = entry;
+    }
+    return response;
+}
+
+}  // namespace muster::http

@@ -1,0 +1,375 @@
+// What HTTP clients see of the cache. The relay is the test itself, so that each piece of news
+// comes when it should; the servers are real.
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cache/proxy.hpp"
+#include "servers/http_client.hpp"
+#include "support.hpp"
+
+using namespace muster;
+using namespace muster::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* schema = R"(
+create schema muster;
+create function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
+language sql stable as $$
+  select gen_random_uuid(), 'k', 'premium',
+         case when $1 = sha256('writer') then '{write}' else '{read,write}' end::text[]
+   where $1 in (sha256('key'), sha256('writer')) $$;
+create table items (id int primary key, name text);
+insert into items values (1, 'one'), (2, 'two');
+create sequence asked;
+create function item(id int) returns setof json language sql stable as $$
+  select to_json(i) from items i where i.id = $1 $$;
+create function items(row_limit int, include text, out body json, out next text) language sql volatile as $$
+  select json_build_object('items', (select json_agg(i order by i.id) from items i), 'asked', nextval('asked')),
+         case when row_limit = 1 then 'cursor' end $$;
+create function slow() returns json language plpgsql volatile as $$
+begin perform pg_sleep(0.5); return to_json(nextval('asked')); end $$;
+create function put_item(id int, name text) returns json language sql as $$
+  insert into items values ($1, $2) on conflict (id) do update set name = $2 returning to_json(items) $$;
+create function nothing() returns setof json language sql as $$ select json '1' where false $$;
+)";
+
+constexpr const char* routes = R"toml(
+threads = 2
+[http]
+listen = "127.0.0.1:0"
+[[route]]
+name = "item"
+match = "GET /items/{id}"
+params = { id = { type = "int" } }
+call = "item($id::int)"
+cache = { ttl = "30s", tags = ["items:$id"] }
+[[route]]
+name = "items"
+match = "GET /items/"
+params = { limit = { type = "int", min = 1 } }
+call = "items($limit::int, $include)"
+cache = { ttl = "60s", tags = ["items"], include_tags = { owner = ["owners"] } }
+[[route]]
+name = "slow"
+match = "GET /slow"
+call = "slow()"
+cache = { ttl = "60s", tags = ["slow"] }
+[[route]]
+name = "short"
+match = "GET /short"
+call = "slow()"
+cache = { ttl = "100ms", tags = ["short"] }
+[[route]]
+name = "put_item"
+match = "PUT /items/{id}/{name}"
+params = { id = { type = "int" } }
+call = "put_item($id::int, $name)"
+writes = ["items", "items:$id"]
+[[route]]
+name = "nothing"
+match = "DELETE /nothing"
+call = "nothing()"
+writes = ["items"]
+)toml";
+
+const std::string key = "X-API-Key: key\r\n";
+
+// A database with its relay, which is the test's.
+class World {
+  public:
+    World() {
+        static int count = 0;
+        database_ = "cache" + std::to_string(++count);
+        channel_ = "l01:cache" + std::to_string(count);
+        test::postgres().psql("create database " + database_);
+        test::postgres().psql(schema, database_);
+        session_ = std::make_unique<Session>(database_);
+    }
+
+    std::unique_ptr<CachedProxy> proxy(const std::string& text = routes) const {
+        config::Config config = cached_config(text, database_);
+        config.relay.channel = channel_;
+        config.relay.heartbeat_channel = channel_ + "beat";
+        return std::make_unique<CachedProxy>(std::move(config));
+    }
+
+    // Beats until the proxy hears it.
+    void beat(CachedProxy& proxy) {
+        wait_until("a heartbeat to be heard", [&] {
+            if (!proxy.alive()) {
+                publish_beat();
+            }
+            return proxy.alive();
+        });
+    }
+    // Publishes a change of these tags by a transaction of its own, committed before.
+    void change(const CachedProxy& proxy, const std::string& sql, const std::string& tags) {
+        const std::string xid = session_->value("with done as (" + sql +
+                                                " returning 1) select pg_current_xact_id()"
+                                                " from done");
+        const auto before = proxy.changes();
+        publish(channel_, R"({"id":")" + std::to_string(tick_ + 1) + R"(-1","prev_id":")" +
+                              std::to_string(tick_) + R"(-1","epoch":")" + epoch + R"(","xid":")" +
+                              xid + R"(","tags":[)" + tags + "]}");
+        ++tick_;
+        wait_until("the change to be heard of", [&] { return proxy.changes() > before; });
+    }
+
+    std::string epoch = "e1";
+
+  private:
+    void publish_beat() {
+        publish(channel_ + "beat", R"({"epoch":")" + epoch + R"(","tick":)" +
+                                       std::to_string(tick_) + R"(,"snapshot":")" +
+                                       session_->value("select pg_current_snapshot()") + R"("})");
+        std::this_thread::sleep_for(5ms);
+    }
+    static void publish(const std::string& channel, const std::string& message) {
+        redis_server().cli({"PUBLISH", channel, message});
+    }
+
+    std::string database_;
+    std::string channel_;
+    std::unique_ptr<Session> session_;
+    int tick_ = 1;
+};
+
+HttpAnswer get(const CachedProxy& proxy, const std::string& target, const std::string& more = "") {
+    return HttpClient(proxy.port()).request("GET", target, key + more);
+}
+
+std::string status(const HttpAnswer& answer) {
+    return answer.header("cache-status");
+}
+
+bool is_hit(const HttpAnswer& answer) {
+    return status(answer).find("; hit") != std::string::npos;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(an_answer_is_kept_with_its_headers) {
+    World world;
+    const auto proxy = world.proxy();
+    BOOST_CHECK_EQUAL(status(get(*proxy, "/items/?limit=1")), "muster; fwd=bypass");
+    world.beat(*proxy);
+    const auto first = get(*proxy, "/items/?limit=1");
+    const auto second = get(*proxy, "/items/?x=1&limit=001&y=2");
+    BOOST_CHECK(!is_hit(first));
+    BOOST_CHECK_MESSAGE(is_hit(second), status(second));
+    BOOST_CHECK_EQUAL(first.body, second.body);
+    BOOST_CHECK_EQUAL(first.header("etag"), second.header("etag"));
+    BOOST_CHECK_EQUAL(second.header("vary"), "Authorization, X-API-Key");
+    BOOST_CHECK_EQUAL(second.header("cache-control"), "private, no-cache");
+    BOOST_CHECK_EQUAL(second.header("link"),
+                      "</items/?x=1&limit=001&y=2&after=cursor>; rel=\"next\"");
+    BOOST_CHECK(!is_hit(get(*proxy, "/items/?limit=2")));
+    HttpClient client(proxy->port());
+    client.send("HEAD /items/?limit=1 HTTP/1.1\r\nHost: x\r\n" + key + "\r\n");
+    const auto head = client.read(true);
+    BOOST_CHECK(is_hit(head));
+    BOOST_CHECK_EQUAL(head.header("content-length"), std::to_string(first.body.size()));
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_has_it_is_told_so) {
+    World world;
+    const auto proxy = world.proxy();
+    world.beat(*proxy);
+    const std::string etag = get(*proxy, "/items/1").header("etag");
+    BOOST_REQUIRE_EQUAL(etag.size(), 34U);
+    for (const std::string& header : {etag, "\"a\", " + etag, "W/" + etag, std::string("*")}) {
+        const auto answer = get(*proxy, "/items/1", "If-None-Match: " + header + "\r\n");
+        BOOST_CHECK_EQUAL(answer.status, 304);
+        BOOST_CHECK_EQUAL(answer.header("etag"), etag);
+        BOOST_CHECK_EQUAL(answer.body, "");
+    }
+    for (const std::string header : {"\"a\"", "a", "", "\"", "W/", ","}) {
+        BOOST_CHECK_EQUAL(get(*proxy, "/items/1", "If-None-Match: " + header + "\r\n").status, 200);
+    }
+    world.change(*proxy, "update items set name = 'new' where id = 1", R"("items","items:1")");
+    BOOST_CHECK_EQUAL(get(*proxy, "/items/1", "If-None-Match: " + etag + "\r\n").status, 200);
+    BOOST_CHECK_EQUAL(proxy->metric("cache_not_modified_total"), 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_change_ends_what_has_its_tags_and_nothing_else) {
+    World world;
+    const auto proxy = world.proxy();
+    world.beat(*proxy);
+    const std::vector<std::string> targets{"/items/", "/items/?include=owner", "/items/1",
+                                           "/items/2"};
+    const auto hits = [&] {
+        std::string all;
+        for (const auto& target : targets) {
+            all += is_hit(get(*proxy, target)) ? 'h' : 'm';
+        }
+        return all;
+    };
+    BOOST_CHECK_EQUAL(hits(), "mmmm");
+    BOOST_CHECK_EQUAL(hits(), "hhhh");
+    world.change(*proxy, "update items set name = 'x' where id = 1", R"("items","items:1")");
+    BOOST_CHECK_EQUAL(hits(), "mmmh");
+    world.change(*proxy, "update items set name = 'y' where id = 2", R"("owners","owners:7")");
+    BOOST_CHECK_EQUAL(hits(), "hmhh");
+    BOOST_CHECK_EQUAL(proxy->metric("cache_not_served_total{reason=\"changed\"}"), 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_write_is_read_by_its_writer_in_every_proxy) {
+    World world;
+    const auto one = world.proxy();
+    const auto two = world.proxy();
+    world.beat(*one);
+    world.beat(*two);
+    for (const auto* proxy : {one.get(), two.get()}) {
+        get(*proxy, "/items/1");
+        get(*proxy, "/items/1");
+    }
+    HttpClient client(one->port());
+    const auto written = client.request("PUT", "/items/1/mine", key);
+    BOOST_REQUIRE_EQUAL(written.status, 200);
+    const std::string token = written.header("muster-token");
+    BOOST_CHECK_EQUAL(token.substr(0, 3), "e1:");
+    BOOST_CHECK(client.request("GET", "/items/1", key).body.find("mine") != std::string::npos);
+    // The other proxy has not heard of it: it may answer what it has, but not to who shows the
+    // token.
+    BOOST_CHECK(is_hit(get(*two, "/items/1")));
+    const auto shown = get(*two, "/items/1", "Muster-Token: " + token + "\r\n");
+    BOOST_CHECK(shown.body.find("mine") != std::string::npos);
+    const auto again = get(*two, "/items/1", "Muster-Token: " + token + "\r\n");
+    BOOST_CHECK(is_hit(again));
+    BOOST_CHECK(again.body.find("mine") != std::string::npos);
+    const auto foreign = get(*two, "/items/1", "Muster-Token: other:5\r\n");
+    BOOST_CHECK_EQUAL(status(foreign), "muster; fwd=request");
+    BOOST_CHECK_EQUAL(get(*two, "/items/1", "Muster-Token: nonsense\r\n").status, 400);
+    // What changes nothing has no token.
+    const auto nothing = client.request("DELETE", "/nothing", key);
+    BOOST_CHECK_EQUAL(nothing.status, 404);
+    BOOST_CHECK_EQUAL(nothing.header("muster-token"), "");
+}
+
+BOOST_AUTO_TEST_CASE(that_there_is_nothing_is_kept_until_there_is) {
+    World world;
+    const auto proxy = world.proxy();
+    world.beat(*proxy);
+    BOOST_CHECK_EQUAL(get(*proxy, "/items/9").status, 404);
+    const auto missing = get(*proxy, "/items/9");
+    BOOST_CHECK_EQUAL(missing.status, 404);
+    BOOST_CHECK(is_hit(missing));
+    BOOST_CHECK_EQUAL(missing.header("content-type"), "application/problem+json");
+    world.change(*proxy, "insert into items values (9, 'nine')", R"("items","items:9")");
+    BOOST_CHECK_EQUAL(get(*proxy, "/items/9").status, 200);
+}
+
+BOOST_AUTO_TEST_CASE(who_may_not_ask_is_not_answered) {
+    World world;
+    const auto proxy = world.proxy();
+    world.beat(*proxy);
+    get(*proxy, "/items/1");
+    BOOST_CHECK(is_hit(get(*proxy, "/items/1")));
+    HttpClient client(proxy->port());
+    BOOST_CHECK_EQUAL(client.request("GET", "/items/1").status, 401);
+    BOOST_CHECK_EQUAL(client.request("GET", "/items/1", "X-API-Key: guessed\r\n").status, 401);
+    BOOST_CHECK_EQUAL(client.request("GET", "/items/1", "X-API-Key: writer\r\n").status, 403);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_served_when_the_relay_is_silent_or_new) {
+    World world;
+    const auto proxy = world.proxy();
+    world.beat(*proxy);
+    get(*proxy, "/items/1");
+    wait_until("the heartbeat to grow old", [&] { return !proxy->alive(); });
+    BOOST_CHECK_EQUAL(status(get(*proxy, "/items/1")), "muster; fwd=bypass");
+    world.beat(*proxy);
+    get(*proxy, "/items/1");
+    BOOST_CHECK(is_hit(get(*proxy, "/items/1")));
+    world.epoch = "e2";
+    world.change(*proxy, "update items set name = 'z' where id = 2", R"("items","items:2")");
+    world.beat(*proxy);
+    BOOST_CHECK(!is_hit(get(*proxy, "/items/1")));
+    BOOST_CHECK_EQUAL(proxy->metric("cache_fence_alive"), 1);
+}
+
+BOOST_AUTO_TEST_CASE(proxies_share_what_is_in_redis) {
+    World world;
+    const auto one = world.proxy();
+    world.beat(*one);
+    // The first request of each thread finds no connection to Redis yet.
+    wait_until("an entry to be in Redis", [&] {
+        world.beat(*one);
+        get(*one, "/items/?limit=" + std::to_string(1 + std::rand() % 1000));
+        get(*one, "/items/1");
+        return redis_server().cli({"--scan", "--pattern", "muster:cache:e1:*"}) != "";
+    });
+    const auto two = world.proxy();
+    wait_until("an answer from L2", [&] {
+        world.beat(*one);
+        world.beat(*two);
+        world.change(*two, "update items set name = 'l2' where id = 1", R"("items","items:1")");
+        get(*one, "/items/1");  // heard of it too
+        get(*two, "/items/2");
+        const auto answer = get(*two, "/items/1");
+        return status(answer).find("l2") != std::string::npos &&
+               answer.body.find("l2") != std::string::npos;
+    });
+    BOOST_CHECK(two->metric("cache_reads_total{answered_by=\"l2\"}") >= 1);
+    // Without Redis, or with a stopped one, reads are answered all the same.
+    redis_server().signal(SIGSTOP);
+    for (int i = 0; i < 5; ++i) {
+        BOOST_CHECK_EQUAL(get(*two, "/items/2?limit=" + std::to_string(i)).status, 200);
+    }
+    redis_server().signal(SIGCONT);
+}
+
+BOOST_AUTO_TEST_CASE(requests_share_a_query_that_has_seen_what_they_know) {
+    World world;
+    const auto proxy = world.proxy("threads = 1\n" + std::string(routes).substr(12));
+    world.beat(*proxy);
+    std::atomic<bool> done{false};
+    std::thread beats([&] {
+        while (!done) {
+            world.beat(*proxy);
+            std::this_thread::sleep_for(100ms);
+        }
+    });
+    std::vector<std::thread> threads;
+    std::vector<HttpAnswer> answers(8);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        threads.emplace_back([&, i] { answers[i] = get(*proxy, "/slow"); });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    done = true;
+    beats.join();
+    for (const auto& answer : answers) {
+        BOOST_CHECK_EQUAL(answer.body, answers[0].body);
+    }
+    BOOST_CHECK_EQUAL(proxy->metric("cache_reads_total{answered_by=\"database\"}"), 1);
+    // A change that became known since the query began: the answer may be without it.
+    world.beat(*proxy);
+    HttpAnswer early;
+    world.change(*proxy, "update items set name = 'a' where id = 1", R"("slow")");
+    std::thread first([&] { early = get(*proxy, "/slow"); });
+    std::this_thread::sleep_for(100ms);
+    world.change(*proxy, "update items set name = 'b' where id = 1", R"("slow")");
+    world.beat(*proxy);
+    const auto late = get(*proxy, "/slow");
+    first.join();
+    BOOST_CHECK(early.body != late.body);
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_lives_no_longer_than_its_route_says) {
+    World world;
+    const auto proxy = world.proxy();
+    world.beat(*proxy);
+    const auto first = get(*proxy, "/short").body;
+    std::this_thread::sleep_for(150ms);
+    world.beat(*proxy);
+    BOOST_CHECK(get(*proxy, "/short").body != first);
+}

@@ -1,0 +1,505 @@
+// The randomised test of the cache's promise, on real servers.
+//
+// Two proxies of two threads each share a PostgreSQL and a Redis. Writers change things through
+// both proxies and in SQL: with rollbacks, savepoints, late and asynchronous commits. A real relay
+// publishes; between it and each proxy stands a forwarder that delays, reorders, loses and
+// withholds messages. Meanwhile subscribers are disconnected, the relay is restarted, another
+// database has a transaction open, and PostgreSQL is killed in the middle, so that transaction ids
+// are given again.
+//
+// The definition that is checked, for every read: an answer is stale if a change of what it shows
+// was known to the proxy before the request began, and the answer has not seen it. A change is
+// known
+//   - from the moment that a write through the proxy is answered;
+//   - from the moment that the proxy has counted the relay's message of it;
+//   - to any proxy, for a request that shows the token of the write.
+// Each thing carries the marks of its last changes, which are unique even where a crash has taken a
+// commit back, so that an answer shows by itself what it has seen.
+//
+// MUSTER_CACHE_READS says how many reads to check; 1000000 takes some minutes.
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <poll.h>
+
+#include <hiredis/hiredis.h>
+
+#include "cache/proxy.hpp"
+#include "servers/http_client.hpp"
+#include "support.hpp"
+
+using namespace muster;
+using namespace muster::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int things = 8;          // some of which do not exist at the beginning
+constexpr int marks_kept = 64;     // of a thing
+constexpr std::size_t latest = 4;  // known changes that are checked, of each thing
+constexpr int proxies = 2;
+
+constexpr const char* schema = R"(
+create or replace function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
+language sql stable as $$ select gen_random_uuid(), 'k', 'premium', '{read,write}'::text[] $$;
+drop table things;
+create table things (id int primary key, version bigint not null, marks text[] not null);
+insert into things select i, 1, array['1.first' || i] from generate_series(1, 4) i;
+create function announce() returns trigger language plpgsql as $$
+begin
+  insert into muster.outbox_0 (event_type, aggregate_type, aggregate_id, tags, payload, metadata)
+  values ('thing.changed', 'thing', new.id::text, array['things', 'things:' || new.id],
+          json_build_object('item', new.id, 'mark', new.marks[1]), '{}');
+  return null;
+end $$;
+create trigger announce after insert or update on things for each row execute function announce();
+create function touch(id int, mark text) returns json language sql as $$
+  insert into things as t values (id, 1, array['1.' || mark])
+  on conflict on constraint things_pkey do update
+     set version = t.version + 1, marks = (array[t.version + 1 || '.' || mark] || t.marks)[1:64]
+  returning json_build_object('mark', marks[1])
+$$;
+create function thing(id int) returns json language sql stable as $$
+  select json_build_object('id', t.id, 'marks', t.marks) from things t where t.id = $1
+$$;
+create function all_things() returns json language sql stable as $$
+  select json_agg(json_build_object('id', t.id, 'marks', t.marks) order by t.id) from things t
+$$;
+)";
+
+constexpr const char* routes = R"toml(
+threads = 2
+[http]
+listen = "127.0.0.1:0"
+[database]
+pool_size = 4
+[[route]]
+name = "thing"
+match = "GET /things/{id}"
+params = { id = { type = "int" } }
+call = "thing($id::int)"
+cache = { ttl = "30s", tags = ["things:$id"] }
+[[route]]
+name = "all_things"
+match = "GET /things/"
+call = "all_things()"
+cache = { ttl = "60s", tags = ["things"] }
+[[route]]
+name = "touch"
+match = "POST /things/{id}/{mark}"
+params = { id = { type = "int" } }
+call = "touch($id::int, $mark)"
+writes = ["things", "things:$id"]
+)toml";
+
+std::string channel(int proxy, const std::string& what) {
+    return "l01:test" + std::to_string(proxy) + ":" + what;
+}
+
+// A change, by the mark it left: "<version>.<unique>".
+struct Mark {
+    long version = 0;
+    std::string text;
+    explicit Mark(std::string mark) : version(std::stol(mark)), text(std::move(mark)) {}
+};
+
+// The latest changes that are known to one proxy, by thing.
+class Known {
+  public:
+    void add(int thing, const std::string& mark) {
+        const std::lock_guard lock(mutex_);
+        auto& marks = marks_.at(static_cast<std::size_t>(thing));
+        marks.emplace_front(mark);
+        if (marks.size() > latest) {
+            marks.pop_back();
+        }
+    }
+    std::deque<Mark> of(int thing) const {
+        const std::lock_guard lock(mutex_);
+        return marks_.at(static_cast<std::size_t>(thing));
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::array<std::deque<Mark>, things + 1> marks_;
+};
+
+// The value of `"name":"value"` or `"name" : "value"` in a JSON text.
+std::string text_member(const std::string& json, const std::string& name) {
+    const std::size_t at = json.find('"' + name + '"');
+    if (at == std::string::npos) {
+        return {};
+    }
+    const std::size_t begin = json.find('"', at + name.size() + 2) + 1;
+    return json.substr(begin, json.find('"', begin) - begin);
+}
+
+// Whether an answer has seen a change of a thing.
+bool shows(const HttpAnswer& answer, int thing, const Mark& mark) {
+    if (answer.body.find('"' + mark.text + '"') != std::string::npos) {
+        return true;
+    }
+    // It may have been pushed out by newer ones: the newest then says how many.
+    const std::size_t at = answer.body.find("\"id\" : " + std::to_string(thing) + ",");
+    if (answer.status != 200 || at == std::string::npos) {
+        return false;
+    }
+    return std::stol(text_member(answer.body.substr(at), "marks")) >= mark.version + marks_kept;
+}
+
+// Everything that goes on.
+struct World {
+    std::string database = make_database();
+    std::vector<std::unique_ptr<CachedProxy>> proxy;
+    std::array<Known, proxies> known;
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint64_t> reads{0}, hits{0}, writes{0}, token_reads{0}, stale{0};
+    std::atomic<std::uint64_t> lost{0}, delayed{0}, silences{0}, delivered{0}, failures{0};
+    std::mutex mutex;
+    std::string first_stale;
+
+    void report_stale(const std::string& what) {
+        const std::lock_guard lock(mutex);
+        ++stale;
+        if (first_stale.empty()) {
+            first_stale = what;
+        }
+    }
+};
+
+// Stands between the relay and one proxy.
+class Forwarder {
+  public:
+    Forwarder(World& world, int proxy)
+        : world_(world),
+          number_(proxy),
+          random_(static_cast<unsigned>(proxy) + 77),
+          thread_([this] { run(); }) {}
+    ~Forwarder() { thread_.join(); }
+
+  private:
+    struct Free {
+        void operator()(redisContext* context) const { redisFree(context); }
+        void operator()(redisReply* reply) const { freeReplyObject(reply); }
+    };
+    using Context = std::unique_ptr<redisContext, Free>;
+    using Reply = std::unique_ptr<redisReply, Free>;
+    struct Held {
+        TimePoint due;
+        bool change;
+        std::string text;
+    };
+
+    static Context connect() {
+        const config::Redis redis = redis_server().tcp();
+        return Context(
+            redisConnectWithTimeout(redis.address.host.c_str(), redis.address.port, timeval{5, 0}));
+    }
+
+    bool one_in(unsigned n) { return random_() % n == 0; }
+
+    void run() {
+        while (!world_.stop) {
+            const Context in = connect();
+            const Context out = connect();
+            const Reply subscribed(static_cast<redisReply*>(
+                redisCommand(in.get(), "SUBSCRIBE l01:events l01:heartbeat")));
+            held_.clear();
+            while (!world_.stop && in->err == 0 && out->err == 0) {
+                receive(*in);
+                release(*out);
+            }
+        }
+    }
+
+    void receive(redisContext& in) {
+        pollfd readable{in.fd, POLLIN, 0};
+        if (::poll(&readable, 1, 1) <= 0 || redisBufferRead(&in) != REDIS_OK) {
+            return;
+        }
+        void* raw = nullptr;
+        while (redisGetReplyFromReader(&in, &raw) == REDIS_OK && raw != nullptr) {
+            const Reply reply(static_cast<redisReply*>(raw));
+            if (reply->elements == 3 && reply->element[2]->type == REDIS_REPLY_STRING) {
+                hold(std::string(reply->element[1]->str) == "l01:events",
+                     {reply->element[2]->str, reply->element[2]->len});
+            }
+        }
+    }
+
+    void hold(bool change, std::string text) {
+        const TimePoint now = Clock::now();
+        if (one_in(1500)) {
+            silent_until_ = now + 1300ms;
+            ++world_.silences;
+        }
+        if (now < silent_until_ || one_in(change ? 300 : 30)) {
+            ++world_.lost;
+            return;
+        }
+        TimePoint due = now;
+        if (change && one_in(60)) {
+            due += std::chrono::milliseconds(random_() % 20);
+            ++world_.delayed;
+        }
+        const auto later = [&](const Held& one) { return one.due > due; };
+        held_.insert(std::find_if(held_.begin(), held_.end(), later),
+                     {due, change, std::move(text)});
+    }
+
+    void release(redisContext& out) {
+        while (!held_.empty() && held_.front().due <= Clock::now() && !world_.stop) {
+            const Held one = std::move(held_.front());
+            held_.pop_front();
+            CachedProxy& proxy = *world_.proxy[static_cast<std::size_t>(number_)];
+            const std::uint64_t before = proxy.changes();
+            const Reply reply(static_cast<redisReply*>(
+                redisCommand(&out, "PUBLISH %s %b",
+                             channel(number_, one.change ? "events" : "heartbeat").c_str(),
+                             one.text.data(), one.text.size())));
+            if (reply == nullptr || !one.change || reply->integer == 0) {
+                continue;
+            }
+            // Known once it is counted; if that does not come, the subscription was cut off.
+            const TimePoint give_up = Clock::now() + 300ms;
+            while (proxy.changes() == before && Clock::now() < give_up) {
+                std::this_thread::sleep_for(20us);
+            }
+            const std::string mark = text_member(one.text, "mark");
+            if (proxy.changes() > before && !mark.empty()) {
+                ++world_.delivered;
+                const std::size_t at = one.text.find("\"item\" : ");
+                world_.known[static_cast<std::size_t>(number_)].add(
+                    std::stoi(one.text.substr(at + 9)), mark);
+            }
+        }
+    }
+
+    World& world_;
+    const int number_;
+    std::mt19937 random_;
+    TimePoint silent_until_{};
+    std::deque<Held> held_;
+    std::thread thread_;
+};
+
+// A client's connection, made anew when it breaks.
+class Client {
+  public:
+    explicit Client(const World& world) : world_(world) {}
+    // Nothing if the proxy did not answer.
+    std::optional<HttpAnswer> request(int proxy, const std::string& method,
+                                      const std::string& target, const std::string& headers = "") {
+        auto& connection = connections_.at(static_cast<std::size_t>(proxy));
+        try {
+            if (!connection) {
+                connection = std::make_unique<HttpClient>(
+                    world_.proxy[static_cast<std::size_t>(proxy)]->port());
+            }
+            return connection->request(method, target, "X-API-Key: k\r\n" + headers);
+        } catch (const std::exception&) {
+            connection.reset();
+            return std::nullopt;
+        }
+    }
+
+  private:
+    const World& world_;
+    std::array<std::unique_ptr<HttpClient>, proxies> connections_;
+};
+
+std::string target_of(int thing) {
+    return thing == 0 ? "/things/" : "/things/" + std::to_string(thing);
+}
+
+void read(World& world, unsigned seed) {
+    std::mt19937 random(seed);
+    Client client(world);
+    while (!world.stop) {
+        const int proxy = static_cast<int>(random() % proxies);
+        const int shown = static_cast<int>(random() % (things + 1));  // 0: the list
+        const int thing = shown == 0 ? 1 + static_cast<int>(random() % things) : shown;
+        const auto known = world.known[static_cast<std::size_t>(proxy)].of(thing);
+        const auto answer = client.request(proxy, "GET", target_of(shown));
+        if (!answer || (answer->status != 200 && answer->status != 404)) {
+            ++world.failures;
+            std::this_thread::sleep_for(1ms);
+            continue;
+        }
+        ++world.reads;
+        const std::string status = answer->header("cache-status");
+        world.hits += status.find("hit") != std::string::npos ? 1 : 0;
+        for (const Mark& mark : known) {
+            if (!shows(*answer, thing, mark)) {
+                world.report_stale("proxy " + std::to_string(proxy) + ", " + target_of(shown) +
+                                   ": " + mark.text + " of " + std::to_string(thing) +
+                                   " is not in \"" + status + "\" " + answer->body.substr(0, 400));
+            }
+        }
+    }
+}
+
+// Writes through one proxy, then reads with the token through either.
+void write_http(World& world, unsigned seed) {
+    std::mt19937 random(seed);
+    Client client(world);
+    while (!world.stop) {
+        const int proxy = static_cast<int>(random() % proxies);
+        const int thing = 1 + static_cast<int>(random() % things);
+        const auto written = client.request(
+            proxy, "POST",
+            target_of(thing) + "/h" + std::to_string(seed) + "x" + std::to_string(random()));
+        if (written && written->status == 200) {
+            const Mark mark(text_member(written->body, "mark"));
+            world.known[static_cast<std::size_t>(proxy)].add(thing, mark.text);
+            ++world.writes;
+            const std::string token = "Muster-Token: " + written->header("muster-token") + "\r\n";
+            const int asked = static_cast<int>(random() % proxies);
+            const int shown = random() % 2 == 0 ? 0 : thing;
+            const auto answer = client.request(asked, "GET", target_of(shown), token);
+            if (answer && (answer->status == 200 || answer->status == 404)) {
+                ++world.token_reads;
+                if (!shows(*answer, thing, mark)) {
+                    world.report_stale("with " + token + target_of(shown) + " of proxy " +
+                                       std::to_string(asked) + " has not " + mark.text + ": \"" +
+                                       answer->header("cache-status") + "\" " +
+                                       answer->body.substr(0, 400));
+                }
+            }
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(random() % 30));
+    }
+}
+
+void write_sql(World& world, unsigned seed) {
+    std::mt19937 random(seed);
+    std::unique_ptr<Session> session;
+    bool good = false;
+    while (!world.stop) {
+        if (!good) {
+            session = std::make_unique<Session>(world.database);
+        }
+        const std::string touch = "select touch(" + std::to_string(1 + random() % things) + ", 's" +
+                                  std::to_string(seed) + "x" + std::to_string(random()) + "')";
+        good = session->try_run("begin");
+        if (random() % 3 == 0) {
+            good = session->try_run("set local synchronous_commit = off") && good;
+        }
+        if (random() % 4 == 0) {
+            good = session->try_run("savepoint s; " + touch + "; rollback to s") && good;
+        }
+        good = session->try_run(touch) && good;
+        if (random() % 6 == 0) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(random() % 40));
+        }
+        good = session->try_run(random() % 5 == 0 ? "rollback" : "commit") && good;
+        std::this_thread::sleep_for(std::chrono::milliseconds(random() % 20));
+    }
+}
+
+// Disconnects, restarts and kills. The transaction in the other database is open whenever its
+// server runs.
+void disturb(World& world, const std::string& other, std::unique_ptr<RelayThread>& relay) {
+    std::mt19937 random(5);
+    auto elsewhere = std::make_unique<Session>(other);
+    const auto open = [&] {
+        elsewhere = std::make_unique<Session>(other);
+        elsewhere->try_run("begin; select pg_current_xact_id()");
+    };
+    open();
+    for (int round = 1; !world.stop; ++round) {
+        for (int i = 0; i < 15 && !world.stop; ++i) {
+            std::this_thread::sleep_for(100ms);
+        }
+        if (round % 4 == 0) {
+            test::postgres().crash_and_restart();
+            open();
+        } else if (round % 4 == 2) {
+            relay.reset();
+            relay =
+                std::make_unique<RelayThread>(relay_config(world.database), redis_server().tcp());
+        } else {
+            redis_server().cli({"CLIENT", "KILL", "TYPE", "pubsub"});
+        }
+    }
+}
+
+std::uint64_t reads_wanted() {
+    const char* text = std::getenv("MUSTER_CACHE_READS");
+    return text == nullptr ? 60000 : std::strtoull(text, nullptr, 10);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(no_read_is_stale_whatever_happens) {
+    World world;
+    test::postgres().psql(schema, world.database);
+    const std::string other = make_database();
+    auto relay = std::make_unique<RelayThread>(relay_config(world.database), redis_server().tcp());
+    for (int i = 0; i < proxies; ++i) {
+        config::Config config = cached_config(routes, world.database);
+        config.relay.channel = channel(i, "events");
+        config.relay.heartbeat_channel = channel(i, "heartbeat");
+        world.proxy.push_back(std::make_unique<CachedProxy>(std::move(config)));
+    }
+    std::deque<Forwarder> forwarders;
+    for (int i = 0; i < proxies; ++i) {
+        forwarders.emplace_back(world, i);
+    }
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < 4; ++i) {
+        threads.emplace_back([&world, i] { read(world, 100 + i); });
+    }
+    for (unsigned i = 0; i < 2; ++i) {
+        threads.emplace_back([&world, i] { write_http(world, 200 + i); });
+        threads.emplace_back([&world, i] { write_sql(world, 300 + i); });
+    }
+    threads.emplace_back([&] { disturb(world, other, relay); });
+
+    const std::uint64_t wanted = reads_wanted();
+    const TimePoint begun = Clock::now();
+    const TimePoint least = begun + 15s;  // two crashes
+    const TimePoint give_up = begun + 60s + std::chrono::milliseconds(wanted);
+    while ((world.reads < wanted || Clock::now() < least) && Clock::now() < give_up &&
+           world.stale == 0) {
+        std::this_thread::sleep_for(20ms);
+    }
+    world.stop = true;
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    forwarders.clear();
+    relay.reset();
+    BOOST_TEST_MESSAGE(world.reads << " reads, of which " << world.hits << " hits; "
+                                   << world.token_reads << " with tokens; " << world.writes
+                                   << " writes over HTTP; " << world.delivered
+                                   << " changes delivered, " << world.lost << " messages lost, "
+                                   << world.delayed << " delayed, " << world.silences
+                                   << " silences; " << world.failures << " requests not answered");
+    std::istringstream lines(world.proxy[0]->metrics());
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("cache_")) {
+            BOOST_TEST_MESSAGE(line);
+        }
+    }
+    BOOST_CHECK_EQUAL(world.first_stale, "");
+    BOOST_CHECK(world.reads >= wanted);
+    // The test means something only if the cache was used, and its news came.
+    BOOST_CHECK(world.hits > world.reads / 10);
+    BOOST_CHECK(world.delivered > 100U);
+    BOOST_CHECK(world.writes > 50U);
+    BOOST_CHECK(world.token_reads > 50U);
+    BOOST_CHECK(world.lost > 10U);
+}
