@@ -10,24 +10,27 @@ using namespace muster::test::ledger;
 
 namespace {
 
-// The next table is begun at a quarter of the bound, every few seconds here; the bound itself is
-// not reached while a server is away for a moment.
-constexpr const char* small_outbox = "outbox_rows = 8000\n";
+// A table is full with a quarter of the bound. The bound itself is not reached while a server is
+// away for a moment: that takes one writer a quarter of a minute or more.
+constexpr const char* small_outbox = "outbox_rows = 40000\n";
+constexpr int table_rows = 10'000;
+constexpr int tables = 3;
 
-void wait_for_rotation(World& world) {
-    const std::string oldest = "SELECT oldest_tick FROM muster.rotation";
-    const std::string before = world.ask(oldest);
-    wait_until("a rotation", [&] { return world.ask(oldest) != before; });
+std::string current_table(World& world) {
+    return world.ask("SELECT current FROM muster.rotation");
 }
 
-// Until a table is due to be emptied, which is done within a second.
-void wait_until_rotation_is_due(World& world) {
-    wait_for_rotation(world);
-    wait_until("a rotation to be due", [&] {
-        return world.ask(
-                   "SELECT s.last_value - r.first_seq[r.current + 1] >= 2000"
-                   " FROM muster.rotation r, muster.outbox_seq s") == "t";
-    });
+void wait_for_rotation(World& world, const std::string& table) {
+    wait_until("a rotation", [&] { return current_table(world) != table; });
+}
+
+// Fills the tables in turn, until the first one has been emptied again.
+void fill_all_tables(World& world) {
+    for (int i = 0; i < tables; ++i) {
+        const std::string table = current_table(world);
+        world.write_many(table_rows);
+        wait_for_rotation(world, table);
+    }
 }
 
 std::size_t dropped(World& world) {
@@ -46,8 +49,10 @@ BOOST_AUTO_TEST_CASE(servers_are_killed_while_the_outbox_rotates) {
                  .relay_settings = small_outbox});
     std::minstd_rand random(seed());
     world.relay().start();
+    fill_all_tables(world);
     for (int i = 0; i < times(3); ++i) {
-        wait_for_rotation(world);
+        const std::string table = current_table(world);
+        world.write_many(table_rows);
         switch (i % 3) {
             case 0:
                 world.relay().kill();
@@ -63,6 +68,7 @@ BOOST_AUTO_TEST_CASE(servers_are_killed_while_the_outbox_rotates) {
                 world.count_fault();
                 world.redis().start();
         }
+        wait_for_rotation(world, table);
         world.let_hear(20);
     }
     BOOST_TEST(dropped(world) == 0u);
@@ -80,10 +86,13 @@ BOOST_AUTO_TEST_CASE(redis_is_flushed_after_the_outbox_rotated) {
                  .hold = false,
                  .relay_settings = small_outbox});
     world.relay().start();
+    fill_all_tables(world);
     for (int i = 0; i < times(3); ++i) {
-        wait_until_rotation_is_due(world);
+        const std::string table = current_table(world);
+        world.write_many(table_rows);
         world.redis().cli({"FLUSHALL"});
         world.count_fault();
+        wait_for_rotation(world, table);
         world.let_hear(20);
     }
     BOOST_TEST(dropped(world) == 0u);
@@ -98,7 +107,7 @@ BOOST_AUTO_TEST_CASE(redis_is_flushed_after_the_outbox_rotated) {
 BOOST_AUTO_TEST_CASE(redis_is_away_until_the_outbox_is_full) {
     World world({.scenario = "rotation: bounds reached without Redis",
                  .hold = false,
-                 .relay_settings = small_outbox});
+                 .relay_settings = "outbox_rows = 1000\n"});
     world.relay().start();
     world.let_hear(50);
     world.redis().kill();
