@@ -89,7 +89,8 @@ BEGIN
     END IF;
     -- A caller that knows is right even where less is published than once was: a Redis that lost its stream is
     -- filled again from what is kept, and until then that is needed. 0 is a caller that does not know.
-    published := coalesce(nullif(published, 0), state.published);
+    -- What was dropped is gone for both.
+    published := greatest(coalesce(nullif(published, 0), state.published), state.dropped_tick);
     next := (current + 1) % 3;
     next_outbox := format('muster.outbox_%s', next);
     next_tick := format('muster.tick_%s', next);
