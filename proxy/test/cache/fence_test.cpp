@@ -265,6 +265,8 @@ BOOST_AUTO_TEST_CASE(forgets_single_changes_but_never_their_effect) {
 BOOST_AUTO_TEST_CASE(is_safe_between_threads) {
     Alive a;
     std::atomic<bool> stop{false};
+    std::string epoch = "a";
+    a.fence.change(epoch, agents, 100);  // before anybody takes it for known
     std::atomic<Xid> known{100};
     std::atomic<int> wrong{0};
     std::vector<std::thread> readers;
@@ -282,8 +284,6 @@ BOOST_AUTO_TEST_CASE(is_safe_between_threads) {
             }
         });
     }
-    std::string epoch = "a";
-    a.fence.change(epoch, agents, 100);
     for (int i = 0; i < 20000; ++i) {
         const Xid xid = 101 + static_cast<Xid>(i);
         if (i % 100 == 0) {

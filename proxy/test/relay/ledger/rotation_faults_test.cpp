@@ -16,6 +16,12 @@ constexpr const char* small_outbox = "outbox_rows = 40000\n";
 constexpr int table_rows = 10'000;
 constexpr int tables = 3;
 
+// Many ticks, so that a refill has not got far when it looks after the tables for the first time.
+void fill_a_table(World& world) {
+    for (int rows = 0; rows < table_rows; rows += 100)
+        world.write_many(100);
+}
+
 std::string current_table(World& world) {
     return world.ask("SELECT current FROM muster.rotation");
 }
@@ -28,7 +34,7 @@ void wait_for_rotation(World& world, const std::string& table) {
 void fill_all_tables(World& world) {
     for (int i = 0; i < tables; ++i) {
         const std::string table = current_table(world);
-        world.write_many(table_rows);
+        fill_a_table(world);
         wait_for_rotation(world, table);
     }
 }
@@ -52,7 +58,7 @@ BOOST_AUTO_TEST_CASE(servers_are_killed_while_the_outbox_rotates) {
     fill_all_tables(world);
     for (int i = 0; i < times(3); ++i) {
         const std::string table = current_table(world);
-        world.write_many(table_rows);
+        fill_a_table(world);
         switch (i % 3) {
             case 0:
                 world.relay().kill();
@@ -87,9 +93,9 @@ BOOST_AUTO_TEST_CASE(redis_is_flushed_after_the_outbox_rotated) {
                  .relay_settings = small_outbox});
     world.relay().start();
     fill_all_tables(world);
-    for (int i = 0; i < times(3); ++i) {
+    for (int i = 0; i < times(6); ++i) {
         const std::string table = current_table(world);
-        world.write_many(table_rows);
+        fill_a_table(world);
         world.redis().cli({"FLUSHALL"});
         world.count_fault();
         wait_for_rotation(world, table);
@@ -117,6 +123,8 @@ BOOST_AUTO_TEST_CASE(redis_is_away_until_the_outbox_is_full) {
     world.redis().start();
     world.let_hear(20);
     const Verdict verdict = world.finish();
-    BOOST_TEST(verdict.resets == 2u);
+    // The first generation's, and one each time that room was made: with bounds this narrow it may
+    // be made again while the relay comes back.
+    BOOST_TEST(verdict.resets >= 2u);
     BOOST_TEST(verdict.gaps == 0u);
 }
