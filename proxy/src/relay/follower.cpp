@@ -149,18 +149,21 @@ Task<Follower::Stop> Follower::catch_up() {
 
 // Makes a tick whenever something became visible, and publishes it.
 Task<Follower::Stop> Follower::keep_up() {
-    const auto wakes = co_await outbox_.arm();
-    if (!wakes)
-        co_return because(wakes.error());
-    if (!wakes.value())
+    if (auto stop = co_await arm())
+        co_return stop;
+    if (!stats_.wakes)
         spdlog::info("relay: commits do not wake it, it polls");
-    set(stats_.wakes, wakes.value());
     // Nothing is between a tick and itself: the plan is made before the first change needs it.
     const auto nothing = co_await outbox_.read(base_, base_, 0, *publisher_, Clock::now() + 10s);
     if (!nothing)
         co_return because(nothing.error());
     interval_ = config_.poll_busy;
     while (!pause_.stopped()) {
+        // Before it looks, so that what it looks at is complete.
+        if (!stats_.wakes && upkeep_due()) {
+            if (auto stop = co_await arm())
+                co_return stop;
+        }
         const TimePoint started = Clock::now();
         auto probe = co_await outbox_.probe(base_);
         if (!probe)
@@ -179,6 +182,15 @@ Task<Follower::Stop> Follower::keep_up() {
         if (auto stop = co_await wait(started, busy))
             co_return stop;
     }
+    co_return std::nullopt;
+}
+
+// Has commits wake it, where they can.
+Task<Follower::Stop> Follower::arm() {
+    const auto armed = co_await outbox_.arm();
+    if (!armed)
+        co_return because(armed.error());
+    set(stats_.wakes, armed.value());
     co_return std::nullopt;
 }
 

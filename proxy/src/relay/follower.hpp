@@ -64,6 +64,7 @@ class Follower {
     Task<Stop> catch_up();
     Task<Stop> keep_up();
     Task<Stop> publish(const Tick& tick);
+    Task<Stop> arm();
     Task<Stop> wait(TimePoint started, bool busy);
     Task<Stop> beat(const std::string& snapshot);
     bool upkeep_due() const;

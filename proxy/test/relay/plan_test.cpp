@@ -268,3 +268,58 @@ BOOST_AUTO_TEST_CASE(every_plan_goes_forward) {
                     BOOST_TEST(plan->new_generation == (plan->generation != 3u));
                 }
 }
+
+BOOST_AUTO_TEST_CASE(what_was_dropped_unpublished_is_announced_by_a_generation_behind_it) {
+    Facts facts = facts_at(StreamId::of(3, 20, 5));
+    facts.dropped_tick = 25;
+    facts.oldest_tick = 25;
+    facts.our_tick_kept = false;
+    facts.tick_before_ours = 0;
+    auto plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(plan->new_generation);
+    BOOST_TEST(plan->reset);
+    BOOST_TEST(plan->generation == 4u);
+    BOOST_TEST(plan->base == 25u);
+
+    // Above what Redis holds, also where another database left that.
+    facts.last = StreamId::of(8, 1, 1);
+    plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(plan->generation == 9u);
+    BOOST_TEST(plan->base >= 25u);
+
+    // Announced: the generation begins there, and nothing more is owed.
+    facts = facts_at(StreamId::of(3, 20, 5));
+    facts.dropped_tick = 10;
+    plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(!plan->new_generation);
+}
+
+BOOST_AUTO_TEST_CASE(a_generation_whose_reset_never_came_is_published_from_its_beginning) {
+    Facts facts = facts_at(StreamId::of(2, 30, 1));
+    facts.recorded->announced = false;
+    facts.refill_after = 35;  // the stream would hold less
+    auto plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(plan->reset);
+    BOOST_TEST(plan->base == 10u);
+
+    // One that was announced: Redis lost its tail, and is filled with what it keeps ...
+    facts.recorded->announced = true;
+    plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(!plan->reset);
+    BOOST_TEST(plan->base == 35u);
+
+    // ... but from further back where not all of that has been published.
+    facts.published = 22;
+    plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(plan->base == 22u);
+    facts.published = 39;
+    plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(plan->base == 35u);
+}

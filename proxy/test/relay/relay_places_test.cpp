@@ -85,6 +85,7 @@ BOOST_FIXTURE_TEST_CASE(a_commit_wakes_the_leader_and_its_lease_survives_sleep, 
     BOOST_TEST(test::appears(relay, redis, "2"));
     session.run("ALTER SYSTEM RESET muster.wake");
     session.run("SELECT pg_reload_conf()");
+    test::wait_until("waking", [&] { return thread.stats().wakes.load(); });
     test::check_stream(database, relay, redis);
 }
 
