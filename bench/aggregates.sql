@@ -62,18 +62,6 @@ SELECT 5, 'page 1,000 of 10, by cursor', 'page 1', 4 * :rounds,
        format($$SELECT %%s(body) FROM muster.agents_json(row_limit => 10, after => %L)$$, next),
        $$SELECT %s(body) FROM muster.agents_json(row_limit => 10)$$, false
   FROM muster.agents_json(row_offset => 9980, row_limit => 10);
--- An agent with a million events, and one with ten, that are not among the others' pages.
-SET muster.publish = off;
-INSERT INTO agents (id, did, name, created_at)
-VALUES ('00000000-0000-0000-0000-00000000aaaa', 'did:agent:many', 'many', '2020-01-01'),
-       ('00000000-0000-0000-0000-00000000bbbb', 'did:agent:few', 'few', '2020-01-01');
-INSERT INTO events (event_type, aggregate_type, aggregate_id)
-SELECT 'agent.updated', 'agent',
-       CASE WHEN n > 10 THEN '00000000-0000-0000-0000-00000000aaaa' ELSE '00000000-0000-0000-0000-00000000bbbb' END::uuid
-  FROM generate_series(1, 1000010) n;
-VACUUM (ANALYZE) events, agents;
-RESET muster.publish;
-
 -- The single agent is an ordinary one of the middle.
 UPDATE contest SET muster = replace(muster, '00000000-0000-0000-0000-000000000001', a.id::text),
                    peer = replace(peer, '00000000-0000-0000-0000-000000000001', a.id::text)

@@ -43,4 +43,13 @@ SELECT pg_temp.uid(4, n), 'agent.updated', 'agent', pg_temp.uid(1, 1 + n % 10000
        jsonb_build_object('n', n), '{}', timestamp '2026-03-01' + n * interval '1 s'
   FROM generate_series(0, 999999) n;
 
+-- An agent with a million events more, and one with ten, older than all others.
+INSERT INTO agents (id, did, name, created_at)
+VALUES ('00000000-0000-0000-0000-00000000aaaa', 'did:agent:many', 'many', '2020-01-01'),
+       ('00000000-0000-0000-0000-00000000bbbb', 'did:agent:few', 'few', '2020-01-01');
+INSERT INTO events (event_type, aggregate_type, aggregate_id)
+SELECT 'agent.updated', 'agent',
+       CASE WHEN n > 10 THEN '00000000-0000-0000-0000-00000000aaaa' ELSE '00000000-0000-0000-0000-00000000bbbb' END::uuid
+  FROM generate_series(1, 1000010) n;
+
 VACUUM (ANALYZE) agents, goals, tools, agent_tools, events;
