@@ -52,7 +52,7 @@ CachePlan::Tags CachePlan::resolve(const config::Route& route,
 }
 
 std::string CachePlan::key(const Values& values) const {
-    std::string key = name_;
+    std::string key = name_ + ':' + definition_;
     for (const postgres::Parameter& parameter : values) {
         if (!parameter.value) {
             key += ",-";

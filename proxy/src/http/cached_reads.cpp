@@ -68,11 +68,13 @@ class CachedReads::Flying {
     std::optional<Landed> landed_;
 };
 
-CachedReads::CachedReads(net::io_context& context, cache::Cache& cache, unsigned thread)
+CachedReads::CachedReads(net::io_context& context, cache::Cache& cache,
+                         const config::Cache& settings, unsigned thread)
     : context_(context),
       cache_(cache),
+      settings_(settings),
       counters_(cache.counters(thread)),
-      remote_(context, cache.redis(), cache.settings().l2_timeout, counters_.l2_errors) {}
+      remote_(context, cache.redis(), settings.l2_timeout, counters_.l2_errors) {}
 
 Task<Response> CachedReads::answer(const Question& question) {
     Read read{question,
@@ -187,7 +189,7 @@ Task<Response> CachedReads::miss(Read& read) {
         }
     }
     Flying flying(*this, read.key);
-    if (cache_.settings().l2) {
+    if (settings_.l2) {
         if (const auto entry = co_await find_remote(read, flying.era())) {
             counters_.l2_hits.add();
             cache_.store().put(read.key, entry);
@@ -245,8 +247,7 @@ Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
     cache::Entry entry = std::move(fresh.value().entry);
     entry.snapshot = std::move(fresh.value().origin.snapshot);
     const bool found = !entry.body.empty();
-    entry.expires =
-        begun + (found ? plan.ttl() : std::min(plan.ttl(), cache_.settings().negative_ttl));
+    entry.expires = begun + (found ? plan.ttl() : std::min(plan.ttl(), settings_.negative_ttl));
     if (found) {
         entry.etag = '"' + digest_text(entry.body + '\n' + entry.next).substr(0, 32) + '"';
     }
@@ -255,7 +256,7 @@ Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
     const auto kept = std::make_shared<const cache::Entry>(std::move(entry));
     if (era && fresh.value().storable) {
         cache_.store().put(read.key, kept);
-        const std::string key = cache_.settings().l2 ? remote_key(read) : std::string();
+        const std::string key = settings_.l2 ? remote_key(read) : std::string();
         if (!key.empty() && fence.era() == *era) {
             remote_.put(key, kept);
         }
