@@ -11,6 +11,7 @@
 #include "http/health.hpp"
 #include "http/server.hpp"
 #include "metrics/registry.hpp"
+#include "runtime/listeners.hpp"
 #include "runtime/runtime.hpp"
 
 namespace muster::http {
@@ -22,7 +23,8 @@ class Admin {
     Admin(Runtime& runtime, const config::Config& config, const metrics::Registry& registry,
           Ready ready);
 
-    // Opens the listener and serves. Returns why it cannot.
+    // Listens and serves. Returns why it cannot.
+    std::optional<std::string> start(Listeners& listeners);
     std::optional<std::string> start();
     void stop();
 

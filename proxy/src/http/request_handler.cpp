@@ -64,10 +64,13 @@ class InFlight {
 
 }  // namespace
 
-Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_, cache::Cache* shared_cache)
-    : http(config.http),
-      limiter(limiter_),
+Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
+               std::shared_ptr<limit::Limiter> limiter_, cache::Cache* shared_cache)
+    : registry(whole),
+      http(config.http),
+      caching(config.cache),
+      kept_limiter(std::move(limiter_)),
+      limiter(*kept_limiter),
       routes(config.routes),
       router(routes),
       cache(shared_cache),
@@ -93,7 +96,8 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
       keys_(context, pool_, shared_->limiter, shared_->http.key_grace),
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
     if (shared_->cache != nullptr) {
-        cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
+        cached_reads_ =
+            std::make_unique<CachedReads>(context, *shared_->cache, shared_->caching, thread);
     }
 }
 

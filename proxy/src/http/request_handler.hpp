@@ -23,13 +23,20 @@
 
 namespace muster::http {
 
-// What all threads' handlers share; nothing of it changes while they run, but for its atomics.
+// What all threads' handlers share; nothing of it changes while they run, but for its atomics. A
+// reload makes another, with handlers of its own, and this one goes with its last request.
 struct Shared {
-    // `cache` may be null: nothing is cached then.
-    Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-           limit::Limiter& limiter, cache::Cache* cache);
+    // `cache` may be null: nothing is cached then. Its series are a part of `whole`.
+    Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
+           std::shared_ptr<limit::Limiter> limiter, cache::Cache* cache);
+    ~Shared() { registry.leave(); }
+    Shared(const Shared&) = delete;
+    Shared& operator=(const Shared&) = delete;
 
+    metrics::Registry registry;
     const config::Http http;
+    const config::Cache caching;
+    const std::shared_ptr<limit::Limiter> kept_limiter;
     limit::Limiter& limiter;
     const std::vector<config::Route> routes;
     const Router router;
@@ -40,6 +47,7 @@ struct Shared {
     DoorMetrics metrics;
     timing::QueryTimes query_times;
     std::atomic<bool> stopping{false};
+    std::atomic<bool> replaced{false};  // by a reload
 };
 
 // One thread's part of the door, without its sockets.

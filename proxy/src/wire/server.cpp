@@ -15,20 +15,21 @@ Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire
 Server::~Server() = default;
 
 std::optional<std::string> Server::start() {
+    Listeners listeners;
+    return start(listeners);
+}
+
+std::optional<std::string> Server::start(Listeners& listeners) {
     const auto& listen = shared_->settings.listen;
-    auto endpoint = resolve_listen(listen.host, listen.port);
-    if (!endpoint)
-        return "wire.listen: " + endpoint.error();
-    if (auto error = taken(endpoint.value()))
-        return "wire.listen: " + *error;
-    for (const auto& worker : workers_) {
-        if (auto error = worker->listen(endpoint.value()))
-            return "wire.listen: " + *error;
-        endpoint.value().port(worker->port());  // the one chosen, if any would do
+    const auto threads = static_cast<unsigned>(workers_.size());
+    const auto sockets = listeners.open("wire", listen.host, listen.port, threads);
+    if (!sockets)
+        return "wire.listen: " + sockets.error();
+    port_ = port_of(sockets.value().front().front());
+    for (unsigned i = 0; i < threads; ++i) {
+        workers_[i]->listen(sockets.value()[i]);
+        workers_[i]->start();
     }
-    port_ = endpoint.value().port();
-    for (const auto& worker : workers_)
-        worker->start();
     return std::nullopt;
 }
 

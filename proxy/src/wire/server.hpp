@@ -22,6 +22,7 @@
 
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
+#include "runtime/listeners.hpp"
 #include "wire/counters.hpp"
 
 namespace muster::wire {
@@ -37,7 +38,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Opens the listeners and serves. Returns why it cannot.
+    // Listens and serves. Returns why it cannot.
+    std::optional<std::string> start(Listeners& listeners);
     std::optional<std::string> start();
 
     // Port listened on, also where the configuration says 0.

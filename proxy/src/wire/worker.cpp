@@ -4,6 +4,8 @@
 #include <boost/asio/detached.hpp>
 #include <spdlog/spdlog.h>
 
+#include "runtime/listener.hpp"
+
 namespace muster::wire {
 namespace {
 
@@ -22,31 +24,34 @@ Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared)
     : context_(context),
       shared_(std::move(shared)),
       upstream_(context, shared_->settings.upstream),
-      acceptor_(context.get_executor()),
       timer_(context.get_executor()) {}
 
-std::uint16_t Worker::port() const {
-    error_code ignored;
-    return acceptor_.local_endpoint(ignored).port();
+void Worker::listen(const std::vector<int>& descriptors) {
+    for (const int descriptor : descriptors)
+        adopt(acceptors_.emplace_back(context_.get_executor()), descriptor);
 }
 
 void Worker::start() {
-    net::co_spawn(
-        context_, [self = shared_from_this()]() -> Task<> { co_await self->accept(); },
-        net::detached);
+    for (TcpAcceptor& acceptor : acceptors_) {
+        net::co_spawn(
+            context_,
+            [self = shared_from_this(), &acceptor]() -> Task<> { co_await self->accept(acceptor); },
+            net::detached);
+    }
 }
 
-Task<> Worker::accept() {
+Task<> Worker::accept(TcpAcceptor& acceptor) {
+    Timer pause(context_.get_executor());
     const auto max_sockets = settings().max_connections + settings().max_cancels + spare_sockets;
     while (!draining_) {
         error_code ec;
-        auto peer = co_await acceptor_.async_accept(capture(ec));
+        auto peer = co_await acceptor.async_accept(capture(ec));
         if (draining_ || ec == net::error::operation_aborted)
             co_return;
         if (ec) {
             spdlog::warn("could not accept a connection on the wire door: {}", ec.message());
-            timer_.expires_after(accept_pause);
-            co_await timer_.async_wait(capture(ec));
+            pause.expires_after(accept_pause);
+            co_await pause.async_wait(capture(ec));
             continue;
         }
         if (shared_->sockets.load(std::memory_order_relaxed) >= max_sockets) {
@@ -60,7 +65,8 @@ Task<> Worker::accept() {
 void Worker::drain(TimePoint deadline) {
     draining_ = true;
     error_code ignored;
-    acceptor_.close(ignored);
+    for (TcpAcceptor& acceptor : acceptors_)
+        acceptor.close(ignored);
     // Neither call destroys a session: that is left to its coroutines.
     for (auto& session : sessions_)
         session.drain();

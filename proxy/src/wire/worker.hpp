@@ -1,16 +1,14 @@
 // One thread's part of the wire door: its listener, its sessions and what they share.
 #pragma once
 
-#include <cstdint>
+#include <list>
 #include <memory>
-#include <optional>
-#include <string>
+#include <vector>
 
 #include <boost/intrusive/list.hpp>
 
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
-#include "runtime/listener.hpp"
 #include "wire/buffers.hpp"
 #include "wire/counters.hpp"
 #include "wire/session.hpp"
@@ -24,12 +22,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   public:
     Worker(net::io_context& context, std::shared_ptr<Shared> shared);
 
-    // Opens the listener, beside those of the other threads. Returns why it cannot.
-    std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint) {
-        return open_listener(acceptor_, endpoint);
-    }
-    // Port listened on, after listen().
-    std::uint16_t port() const;
+    // Has it accept from these sockets, which listen already.
+    void listen(const std::vector<int>& descriptors);
     void start();
 
     // Takes no new connection, closes sessions as they become idle, and the rest at `deadline`.
@@ -50,14 +44,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
     void leave(Session& session);
 
   private:
-    Task<> accept();
+    Task<> accept(TcpAcceptor& acceptor);
 
     net::io_context& context_;
     std::shared_ptr<Shared> shared_;
     Counters counters_;
     BufferPool buffers_;
     Upstream upstream_;
-    TcpAcceptor acceptor_;
+    std::list<TcpAcceptor> acceptors_;
     Timer timer_;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
     bool draining_ = false;
