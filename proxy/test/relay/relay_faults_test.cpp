@@ -332,6 +332,33 @@ BOOST_FIXTURE_TEST_CASE(a_stream_filled_again_from_the_middle_keeps_ids_and_link
     }
 }
 
+// A rotation may leave no tick but the last one published: how many entries that had cannot be
+// counted any more.
+BOOST_FIXTURE_TEST_CASE(a_stream_filled_again_from_its_end_stays_linked, Fixture) {
+    test::Subscriber channel(redis, relay.channel);
+    RelayThread thread(relay, redis);
+    Session session(database);
+    BOOST_REQUIRE(session.insert("a", "first"));
+    BOOST_REQUIRE(appears("first"));
+    session.run("BEGIN");
+    BOOST_REQUIRE(session.insert("a", "second"));
+    BOOST_REQUIRE(session.insert("a", "third"));
+    session.run("COMMIT");
+    BOOST_REQUIRE(appears("third"));
+    const auto before = entries();
+    session.run("DELETE FROM muster.tick_0 WHERE tick_id < (SELECT max(tick_id) FROM muster.tick)");
+    server.cli({"FLUSHALL"});
+    BOOST_REQUIRE(session.insert("a", "fourth"));
+    BOOST_REQUIRE(appears("fourth"));
+    BOOST_TEST(entries().back().prev_id == before.back().id);
+    check_channel(channel, [&] {
+        auto all = before;
+        all.push_back(entries().back());
+        return all;
+    }());
+    BOOST_TEST(thread.stats().resets == 1u);
+}
+
 BOOST_FIXTURE_TEST_CASE(what_another_database_published_is_taken_back, Fixture) {
     Session session(database);
     server.cli({"XADD", relay.stream, relay::StreamId::of(6, 99, 1).text(), "message",
