@@ -19,12 +19,8 @@ using test::Session;
 namespace {
 
 // A database, a Redis and a stream of their own.
-struct Fixture {
-    explicit Fixture(std::vector<std::string> options = {}) : server(std::move(options)) {}
-    std::string database = test::make_database();
-    test::RedisServer server;
-    config::Redis redis = server.tcp();
-    config::Relay relay = test::relay_config(database);
+struct Fixture : test::RelayFixture {
+    using test::RelayFixture::RelayFixture;
 
     std::vector<Message> entries() const { return test::stream_entries(redis, relay.stream); }
     bool appears(const std::string& key) const { return test::appears(relay, redis, key); }
@@ -398,11 +394,7 @@ BOOST_AUTO_TEST_CASE(a_promoted_standby_begins_a_generation) {
     test::PostgresServer standby(test::PostgresServer::Standby{}, primary);
     standby.start();
     config::Redis redis = server.tcp();
-    config::Relay relay;
-    relay.conninfo = "host=" + primary.directory().string() + "," + standby.directory().string() +
-                     " port=" + std::to_string(primary.port()) + "," +
-                     std::to_string(standby.port()) +
-                     " user=relay_login dbname=postgres target_session_attrs=read-write";
+    const config::Relay relay = test::relay_config(primary, standby);
     RelayThread thread(relay, redis);
     session_on(primary, "both");
     BOOST_TEST(test::appears(relay, redis, "both"));
