@@ -106,6 +106,20 @@ struct Cache {
     milliseconds negative_ttl{2000};          // of "there is no such thing"
 };
 
+// What is timed, and who is told.
+struct Timing {
+    bool enabled = true;             // off: no clock is read for it, and nothing kept
+    milliseconds slow_query{100};    // from there on a query has its line in the slow-query log
+    std::uint32_t slow_lines = 100;  // a second; what is above is counted, not written
+    std::string server_timing = "on-request";
+};
+
+// The console of the pgbouncer that `database` connects to.
+struct Pgbouncer {
+    std::string conninfo;         // to its database "pgbouncer", as one of stats_users; empty: none
+    milliseconds interval{5000};  // between two looks at its figures
+};
+
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
 struct Route {
     struct Parameter {
@@ -135,12 +149,14 @@ struct Route {
     std::optional<Caching> cache;  // GET only
     std::vector<Tag> writes;       // what a call of it changes
     unsigned success = 200;
-    std::uint32_t cost = 1;  // tokens of its sender's quota
-    int line = 0;            // of the route in its file, for messages
+    std::optional<milliseconds> slow;  // in place of timing.slow_query
+    std::uint32_t cost = 1;            // tokens of its sender's quota
+    int line = 0;                      // of the route in its file, for messages
 };
 
 struct Log {
     std::string level = "info";
+    std::string slow_query = "stderr";  // a file's path, "stderr" or "off"
 };
 
 struct Config {
@@ -155,6 +171,8 @@ struct Config {
     Redis redis;
     Limits limits;
     Cache cache;
+    Timing timing;
+    Pgbouncer pgbouncer;
     Log log;
     std::vector<Route> routes;
 };

@@ -244,13 +244,24 @@ std::vector<Setting> settings(Config& c) {
         {"limits", "premium_burst", whole(c.limits.premium.burst, 1, 1000000)},
         {"limits", "address_rate", whole(c.limits.address.rate, 1, 1000000)},
         {"limits", "address_burst", whole(c.limits.address.burst, 1, 1000000)},
+
         {"cache", "enabled", flag(c.cache.enabled)},
         {"cache", "l1_bytes", bytes(c.cache.l1_bytes, MiB, 1024 * 1024 * MiB)},
         {"cache", "l2", flag(c.cache.l2)},
         {"cache", "l2_timeout", duration(c.cache.l2_timeout, 1ms, 10s)},
         {"cache", "negative_ttl", duration(c.cache.negative_ttl, 0ms, 10s)},
 
+        {"timing", "enabled", flag(c.timing.enabled)},
+        {"timing", "slow_query", duration(c.timing.slow_query, 0ms, 24h)},
+        {"timing", "slow_lines", whole(c.timing.slow_lines, 1, 100000)},
+        {"timing", "server_timing", choice(c.timing.server_timing, {"off", "on-request", "always"}),
+         true},
+
+        {"pgbouncer", "conninfo", text(c.pgbouncer.conninfo), true, true},
+        {"pgbouncer", "interval", duration(c.pgbouncer.interval, 100ms, 1h)},
+
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
+        {"log", "slow_query", text(c.log.slow_query), true},
     };
 }
 
