@@ -50,7 +50,7 @@ void Leg::adopt(Socket socket) {
 Task<std::string> Leg::accept_tls(SSL_CTX& context) {
     ssl_.reset(SSL_new(&context));
     if (!ssl_)
-        co_return tls::last_error();
+        co_return tls::openssl_error();
     SSL_set_accept_state(ssl_.get());
     co_return co_await handshake();
 }
@@ -58,7 +58,7 @@ Task<std::string> Leg::accept_tls(SSL_CTX& context) {
 Task<std::string> Leg::connect_tls(SSL_CTX& context, const std::string& name, bool check_name) {
     ssl_.reset(SSL_new(&context));
     if (!ssl_)
-        co_return tls::last_error();
+        co_return tls::openssl_error();
     SSL_set_connect_state(ssl_.get());
     error_code not_numeric;
     net::ip::make_address(name, not_numeric);
@@ -80,7 +80,7 @@ Task<std::string> Leg::connect_tls(SSL_CTX& context, const std::string& name, bo
 Task<std::string> Leg::handshake() {
     broken_ = true;
     if (SSL_set_fd(ssl_.get(), socket_.native_handle()) != 1)
-        co_return tls::last_error();
+        co_return tls::openssl_error();
     for (;;) {
         if (!socket_.is_open())
             co_return "closed";

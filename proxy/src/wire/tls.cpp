@@ -44,7 +44,7 @@ int no_passphrase(char*, int, int, void*) {
 }
 
 std::string of_file(const char* setting, const std::string& file) {
-    return std::string("wire.") + setting + ": cannot use \"" + file + "\": " + last_error();
+    return std::string("wire.") + setting + ": cannot use \"" + file + "\": " + openssl_error();
 }
 
 std::optional<std::string> load_clients(const config::Wire& settings, Context& context) {
@@ -52,7 +52,7 @@ std::optional<std::string> load_clients(const config::Wire& settings, Context& c
         return std::nullopt;
     context = make(TLS_server_method());
     if (!context)
-        return "cannot set TLS up: " + last_error();
+        return "cannot set TLS up: " + openssl_error();
     SSL_CTX_set_default_passwd_cb(context.get(), &no_passphrase);
     SSL_CTX_set_alpn_select_cb(context.get(), &choose_protocol, nullptr);
     if (SSL_CTX_use_certificate_chain_file(context.get(), settings.tls_cert.c_str()) != 1)
@@ -69,7 +69,7 @@ std::optional<std::string> load_upstream(const config::Wire& settings, Context& 
         return std::nullopt;
     context = make(TLS_client_method());
     if (!context)
-        return "cannot set TLS up: " + last_error();
+        return "cannot set TLS up: " + openssl_error();
     SSL_CTX_set_alpn_protos(context.get(), protocols, protocols_length);
     if (!settings.upstream_tls.starts_with("verify-"))
         return std::nullopt;
@@ -107,8 +107,8 @@ Context Contexts::for_upstream() const {
     return upstream_;
 }
 
-std::string last_error() {
-    const auto code = ERR_peek_last_error();
+std::string openssl_error() {
+    const auto code = ERR_peek_error();
     if (code == 0)
         return "unknown error";
     // For what the system said, OpenSSL has a number only.
@@ -121,7 +121,7 @@ std::string handshake_error(const SSL& ssl) {
     const auto verdict = SSL_get_verify_result(&ssl);
     if (verdict != X509_V_OK && SSL_get_verify_mode(&ssl) != SSL_VERIFY_NONE)
         return std::string("certificate not accepted: ") + X509_verify_cert_error_string(verdict);
-    return ERR_peek_last_error() == 0 ? std::string() : last_error();
+    return ERR_peek_error() == 0 ? std::string() : openssl_error();
 }
 
 }  // namespace muster::wire::tls

@@ -31,8 +31,8 @@ class Contexts {
     Context upstream_;
 };
 
-// OpenSSL's reason for the last failure on this thread, and of a failed handshake.
-std::string last_error();
+// OpenSSL's reason for what has just failed on this thread, and for a failed handshake.
+std::string openssl_error();
 std::string handshake_error(const SSL& ssl);
 
 }  // namespace muster::wire::tls
