@@ -29,6 +29,8 @@
 #include "runtime/runtime.hpp"
 #include "runtime/successor.hpp"
 #include "runtime/version.hpp"
+#include "timing/pgbouncer.hpp"
+#include "timing/timing.hpp"
 #include "wire/metrics.hpp"
 #include "wire/server.hpp"
 
@@ -118,10 +120,18 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     metrics::Registry registry;
     const auto first_limiter = make_limiter(runtime, config, registry);
     auto limiter = first_limiter;
+    const auto timing = timing::Timing::make(config, registry, runtime.threads());
+    if (!timing) {
+        std::cerr << timing.error() << '\n';
+        return exit_failed;
+    }
+    timing::Pgbouncer pgbouncer(runtime.context(0), config.pgbouncer, registry);
     cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
-    http::Door door(runtime, config, registry, *limiter, redis, routes_checked,
+    http::Door door(runtime, config, registry, *limiter, *timing.value(), redis, routes_checked,
                     config.cache.enabled ? &cache : nullptr);
-    http::Admin admin(runtime, config, registry, door.ready());
+    http::Admin admin(runtime, config,
+                      {registry, door.ready(),
+                       timing.value()->enabled() ? &timing.value()->statements() : nullptr});
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
@@ -132,6 +142,11 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     Reload reload(runtime, registry, config, invocation.overrides,
                   [&](const config::Config& wanted, const config::Config& running, bool checked) {
                       spdlog::set_level(spdlog::level::from_str(wanted.log.level));
+                      timing.value()->slow_log().reopen();
+                      if (const auto error = wire.reload_certificates()) {
+                          spdlog::error("the wire door's certificates stay as they were: {}",
+                                        *error);
+                      }
                       if (!(wanted.limits == running.limits)) {
                           limiter->stop();
                           limiter = make_limiter(runtime, wanted, registry);
@@ -158,6 +173,7 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
         }
     }
     limiter->start();
+    pgbouncer.start();
     if (config.relay.enabled) {
         relay.start();
     }
@@ -177,9 +193,10 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
         door.stop();
         admin.stop();
         limiter->stop();
+        pgbouncer.stop();
         cache.stop();
         relay.stop();
-        wire.stop(Clock::now() + config.shutdown_timeout);
+        wire.stop(Clock::now() + config.shutdown_timeout, replaced);
     });
     spdlog::info("stopped");
     return graceful ? 0 : exit_failed;
@@ -202,7 +219,7 @@ int serve_relay(const config::Config& config) {
     metrics::Registry registry;
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
     relay::publish_metrics(registry, relay);
-    http::Admin admin(runtime, config, registry, [&relay] { return relay_ready(relay.stats()); });
+    http::Admin admin(runtime, config, {registry, [&relay] { return relay_ready(relay.stats()); }});
     if (const auto error = admin.start()) {
         std::cerr << *error << '\n';
         return exit_failed;

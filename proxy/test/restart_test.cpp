@@ -155,14 +155,16 @@ BOOST_AUTO_TEST_CASE(a_transaction_on_the_wire_ends_in_the_process_in_which_it_b
     const pid_t old = proxy.pid();
     ::kill(old, SIGUSR2);
     wait_until("the next process", [&] { return proxy.pid() != old; });
-    wait_until("the old door to close", [&] { return proxy.program->logged("process"); });
-    const PgConnection next = pg_connect(conninfo);
+    PgConnection next;
+    wait_until("the old door to close", [&] {
+        next.reset(PQconnectdb(conninfo.c_str()));
+        return sqlstate(PgResult(PQexec(next.get(), "select 1"))) == "00000" &&
+               sqlstate(PgResult(PQexec(idle.get(), "select 1"))) == "57P01";
+    });
     BOOST_TEST(pg_value(next, "select 1") == "1");
     BOOST_TEST(pg_value(busy, "select pg_backend_pid()") == backend);
     pg_exec(busy, "commit");
     BOOST_TEST(proxy.program->exit_code() == 0);
-    const PgResult refused(PQexec(idle.get(), "select 1"));
-    BOOST_TEST(sqlstate(refused) == "57P01");
     BOOST_TEST(pg_value(next, "select 2") == "2");
 }
 

@@ -10,17 +10,17 @@ namespace muster::config {
 namespace {
 
 // Everything else is built into what was made at start: sockets, threads, subscriptions.
-constexpr std::array<std::string_view, 4> sections{"database", "limits", "log", "timing"};
-constexpr std::array<std::string_view, 3> cache_keys{"l2", "l2_timeout", "negative_ttl"};
+constexpr std::array<std::string_view, 2> sections{"database", "limits"};
+constexpr std::array<std::string_view, 6> names{
+    "cache.l2",          "cache.l2_timeout",     "cache.negative_ttl",
+    "timing.slow_query", "timing.server_timing", "log.level"};
 
 bool may_change(const Setting& setting) {
     if (setting.section == "http") {
         return setting.key != "listen";
     }
-    if (setting.section == "cache") {
-        return std::find(cache_keys.begin(), cache_keys.end(), setting.key) != cache_keys.end();
-    }
-    return std::find(sections.begin(), sections.end(), setting.section) != sections.end();
+    return std::find(sections.begin(), sections.end(), setting.section) != sections.end() ||
+           std::find(names.begin(), names.end(), setting.name()) != names.end();
 }
 
 }  // namespace

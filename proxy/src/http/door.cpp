@@ -28,10 +28,12 @@ Handler handler_function(std::shared_ptr<RequestHandler> handler) {
 }  // namespace
 
 Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
-           limit::Limiter& limiter, RedisProbe redis, bool routes_checked, cache::Cache* cache)
+           limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
+           cache::Cache* cache)
     : runtime_(runtime),
       listen_(config.http.listen),
       registry_(registry),
+      timing_(timing),
       redis_(std::move(redis)),
       cache_(cache),
       shared_(share(config, {std::shared_ptr<void>(), &limiter}, routes_checked)) {
@@ -59,8 +61,8 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
 
 std::shared_ptr<Shared> Door::share(const config::Config& config,
                                     std::shared_ptr<limit::Limiter> limiter, bool routes_checked) {
-    auto shared =
-        std::make_shared<Shared>(config, registry_, runtime_.threads(), std::move(limiter), cache_);
+    auto shared = std::make_shared<Shared>(config, registry_, runtime_.threads(),
+                                           std::move(limiter), timing_, cache_);
     if (routes_checked) {
         shared->route_state.checked({});
     }

@@ -19,10 +19,11 @@ namespace muster::http {
 class Door {
   public:
     // `routes_checked` says that the routes were found to fit the database before; otherwise they
-    // are checked at the first connection, and the process is not ready until then. `limiter` and
-    // `cache` live as long as the runtime runs; without a cache, which is null, every read is made.
+    // are checked at the first connection, and the process is not ready until then. `limiter`,
+    // `timing` and `cache` live as long as the runtime runs; without a cache, which is null, every
+    // read is made.
     Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
-         limit::Limiter& limiter, RedisProbe redis, bool routes_checked,
+         limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
          cache::Cache* cache = nullptr);
 
     // Listens and serves. Returns why it cannot.
@@ -56,6 +57,7 @@ class Door {
     Runtime& runtime_;
     const config::Endpoint listen_;
     metrics::Registry& registry_;
+    timing::Timing& timing_;
     const RedisProbe redis_;
     cache::Cache* const cache_;
     std::shared_ptr<Shared> shared_;    // the newest

@@ -15,11 +15,12 @@
 #include "http/exchange.hpp"
 #include "http/health.hpp"
 #include "http/keys.hpp"
+#include "http/request_times.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
 #include "limit/limiter.hpp"
 #include "postgres/pool.hpp"
-#include "timing/query_times.hpp"
+#include "timing/timing.hpp"
 
 namespace muster::http {
 
@@ -28,7 +29,7 @@ namespace muster::http {
 struct Shared {
     // `cache` may be null: nothing is cached then. Its series are a part of `whole`.
     Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
-           std::shared_ptr<limit::Limiter> limiter, cache::Cache* cache);
+           std::shared_ptr<limit::Limiter> limiter, timing::Timing& timing, cache::Cache* cache);
     ~Shared() { registry.leave(); }
     Shared(const Shared&) = delete;
     Shared& operator=(const Shared&) = delete;
@@ -45,7 +46,7 @@ struct Shared {
     const std::vector<CachePlan> plans;  // likewise
     RouteState route_state;
     DoorMetrics metrics;
-    timing::QueryTimes query_times;
+    TimeKeeper time_keeper;
     std::atomic<bool> stopping{false};
     std::atomic<bool> replaced{false};  // by a reload
 };
@@ -71,11 +72,14 @@ class RequestHandler {
         Exchange& exchange;
         Target target;
         std::size_t endpoint;  // for the count
-        std::optional<Router::Match> match;
-        std::shared_ptr<const Identity> identity;
-        std::optional<limit::Verdict> verdict;  // of the rate limits, once they were asked
+        RequestTimes times;
+        std::optional<Router::Match> match = {};
+        std::shared_ptr<const Identity> identity = {};
+        std::optional<limit::Verdict> verdict = {};  // of the rate limits, once they were asked
     };
 
+    std::function<void(std::chrono::nanoseconds)> wait_recorder();
+    void finish(const Passage& passage, Response& response);
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
     std::optional<Response> find_route(Passage& passage);

@@ -11,6 +11,7 @@
 namespace muster::metrics {
 namespace {
 
+using Metrics = std::vector<prometheus::ClientMetric>;
 void add_up(prometheus::ClientMetric& sum, const prometheus::ClientMetric& more) {
     sum.counter.value += more.counter.value;
     auto& histogram = sum.histogram;
@@ -37,6 +38,20 @@ prometheus::ClientMetric labelled(const Labels& labels) {
     return metric;
 }
 
+void fill(prometheus::ClientMetric::Histogram& histogram, const HistogramValue& value) {
+    std::uint64_t cumulative = 0;
+    for (std::size_t i = 0; i < value.counts.size(); ++i) {
+        cumulative += value.counts[i];
+        prometheus::ClientMetric::Bucket bucket;
+        bucket.cumulative_count = cumulative;
+        bucket.upper_bound = i < duration_bounds.size() ? duration_bounds[i]
+                                                        : std::numeric_limits<double>::infinity();
+        histogram.bucket.push_back(bucket);
+    }
+    histogram.sample_count = cumulative;
+    histogram.sample_sum = value.sum;
+}
+
 }  // namespace
 
 Registry::Registry() : state_(std::make_shared<State>()) {}
@@ -55,37 +70,48 @@ Registry::~Registry() {
 void Registry::counter(const std::string& name, const std::string& help, Labels labels,
                        std::function<double()> read) {
     add(name, help, prometheus::MetricType::Counter,
-        {std::move(labels), [read = std::move(read)](prometheus::ClientMetric& metric) {
-             metric.counter.value = read();
-         }});
+        [labels = std::move(labels), read = std::move(read)](Metrics& metrics) {
+            metrics.push_back(labelled(labels));
+            metrics.back().counter.value = read();
+        });
 }
 
 void Registry::gauge(const std::string& name, const std::string& help, Labels labels,
                      std::function<double()> read) {
     add(name, help, prometheus::MetricType::Gauge,
-        {std::move(labels), [read = std::move(read)](prometheus::ClientMetric& metric) {
-             metric.gauge.value = read();
-         }});
+        [labels = std::move(labels), read = std::move(read)](Metrics& metrics) {
+            metrics.push_back(labelled(labels));
+            metrics.back().gauge.value = read();
+        });
 }
 
 void Registry::histogram(const std::string& name, const std::string& help, Labels labels,
                          std::function<HistogramValue()> read) {
     add(name, help, prometheus::MetricType::Histogram,
-        {std::move(labels), [read = std::move(read)](prometheus::ClientMetric& metric) {
-             const HistogramValue value = read();
-             std::uint64_t cumulative = 0;
-             for (std::size_t i = 0; i < value.counts.size(); ++i) {
-                 cumulative += value.counts[i];
-                 prometheus::ClientMetric::Bucket bucket;
-                 bucket.cumulative_count = cumulative;
-                 bucket.upper_bound = i < duration_bounds.size()
-                                          ? duration_bounds[i]
-                                          : std::numeric_limits<double>::infinity();
-                 metric.histogram.bucket.push_back(bucket);
-             }
-             metric.histogram.sample_count = cumulative;
-             metric.histogram.sample_sum = value.sum;
-         }});
+        [labels = std::move(labels), read = std::move(read)](Metrics& metrics) {
+            metrics.push_back(labelled(labels));
+            fill(metrics.back().histogram, read());
+        });
+}
+
+void Registry::counters(const std::string& name, const std::string& help,
+                        std::function<std::vector<Sample>()> read) {
+    add(name, help, prometheus::MetricType::Counter, [read = std::move(read)](Metrics& metrics) {
+        for (const Sample& sample : read()) {
+            metrics.push_back(labelled(sample.labels));
+            metrics.back().counter.value = sample.value;
+        }
+    });
+}
+
+void Registry::gauges(const std::string& name, const std::string& help,
+                      std::function<std::vector<Sample>()> read) {
+    add(name, help, prometheus::MetricType::Gauge, [read = std::move(read)](Metrics& metrics) {
+        for (const Sample& sample : read()) {
+            metrics.push_back(labelled(sample.labels));
+            metrics.back().gauge.value = sample.value;
+        }
+    });
 }
 
 void Registry::add(const std::string& name, const std::string& help, prometheus::MetricType type,
@@ -124,9 +150,11 @@ void Registry::State::collect(Collection& into) const {
     for (const auto& [name, family] : families) {
         Collected& collected = of(name, family.help, family.type);
         for (const Series& series : family.series) {
-            prometheus::ClientMetric metric = labelled(series.labels);
-            series.read(metric);
-            collected.add(metric);
+            Metrics metrics;
+            series(metrics);
+            for (const prometheus::ClientMetric& metric : metrics) {
+                collected.add(metric);
+            }
         }
     }
     for (const auto& [name, counted] : past) {

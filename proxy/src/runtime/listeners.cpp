@@ -102,7 +102,8 @@ Result<std::vector<std::vector<int>>, std::string> Listeners::open(const std::st
                                                                    unsigned threads) {
     std::vector<int> sockets;
     std::erase_if(given_, [&](const Socket& socket) {
-        const bool named = socket.name == "http" || socket.name == "admin" || socket.name == "wire";
+        const bool named = socket.name == "http" || socket.name == "admin" ||
+                           socket.name == "wire" || socket.name == "wire-unix";
         const bool ours = named ? socket.name == name : port_of(socket.descriptor) == port;
         if (ours) {
             sockets.push_back(socket.descriptor);
@@ -144,6 +145,17 @@ Result<std::vector<std::vector<int>>, std::string> Listeners::open(const std::st
         by_thread[i % threads].push_back(descriptor);
     }
     return by_thread;
+}
+
+int Listeners::take(const std::string& name) {
+    for (auto socket = given_.begin(); socket != given_.end(); ++socket) {
+        if (socket->name == name) {
+            const int descriptor = socket->descriptor;
+            given_.erase(socket);
+            return descriptor;
+        }
+    }
+    return -1;
 }
 
 void Listeners::close_unused() {

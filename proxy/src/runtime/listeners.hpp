@@ -38,6 +38,11 @@ class Listeners {
                                                             const std::string& host,
                                                             std::uint16_t port, unsigned threads);
 
+    // The same for a socket of another kind: what was handed over under this name, or -1; and what
+    // has been opened elsewhere.
+    int take(const std::string& name);
+    void add(const std::string& name, int descriptor) { open_.push_back({name, descriptor}); }
+
     // What has been opened here, to be handed on while it is listened on.
     const std::vector<Socket>& open_sockets() const { return open_; }
 

@@ -23,7 +23,8 @@ constexpr auto accept_pause = 100ms;
 Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared)
     : context_(context),
       shared_(std::move(shared)),
-      upstream_(context, shared_->settings.upstream),
+      upstream_(context, shared_->settings, shared_->tls),
+      unix_acceptor_(context.get_executor()),
       timer_(context.get_executor()) {}
 
 void Worker::listen(const std::vector<int>& descriptors) {
@@ -38,9 +39,17 @@ void Worker::start() {
             [self = shared_from_this(), &acceptor]() -> Task<> { co_await self->accept(acceptor); },
             net::detached);
     }
+    if (unix_acceptor_.is_open())
+        net::co_spawn(
+            context_,
+            [self = shared_from_this()]() -> Task<> {
+                co_await self->accept(self->unix_acceptor_);
+            },
+            net::detached);
 }
 
-Task<> Worker::accept(TcpAcceptor& acceptor) {
+template <class Acceptor>
+Task<> Worker::accept(Acceptor& acceptor) {
     Timer pause(context_.get_executor());
     const auto max_sockets = settings().max_connections + settings().max_cancels + spare_sockets;
     while (!draining_) {
@@ -67,6 +76,7 @@ void Worker::drain(TimePoint deadline) {
     error_code ignored;
     for (TcpAcceptor& acceptor : acceptors_)
         acceptor.close(ignored);
+    unix_acceptor_.close(ignored);
     // Neither call destroys a session: that is left to its coroutines.
     for (auto& session : sessions_)
         session.drain();
@@ -81,13 +91,12 @@ void Worker::drain(TimePoint deadline) {
     });
 }
 
-void Worker::upstream_reached(const error_code& ec) {
-    const bool down = bool(ec);
-    if (down && !upstream_down_)
-        spdlog::warn("could not connect to the upstream of the wire door: {}", ec.message());
-    else if (!down && upstream_down_)
+void Worker::upstream_reached(const std::optional<std::string>& error) {
+    if (error && !upstream_down_)
+        spdlog::warn("could not connect to the upstream of the wire door: {}", *error);
+    else if (!error && upstream_down_)
         spdlog::info("connected to the upstream of the wire door again");
-    upstream_down_ = down;
+    upstream_down_ = error.has_value();
 }
 
 void Worker::join(Session& session) {

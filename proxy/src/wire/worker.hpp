@@ -3,6 +3,8 @@
 
 #include <list>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <boost/intrusive/list.hpp>
@@ -11,6 +13,7 @@
 #include "runtime/asio.hpp"
 #include "wire/buffers.hpp"
 #include "wire/counters.hpp"
+#include "wire/listener.hpp"
 #include "wire/session.hpp"
 #include "wire/upstream.hpp"
 
@@ -24,6 +27,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
     // Has it accept from these sockets, which listen already.
     void listen(const std::vector<int>& descriptors);
+    std::optional<std::string> listen(const UnixListener& listener) {
+        return listener.share(unix_acceptor_);
+    }
     void start();
 
     // Takes no new connection, closes sessions as they become idle, and the rest at `deadline`.
@@ -38,13 +44,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
     bool draining() const { return draining_; }
 
     // Logs the first failure to reach the upstream and the recovery from it, not each in between.
-    void upstream_reached(const error_code& ec);
+    void upstream_reached(const std::optional<std::string>& error);
 
     void join(Session& session);
     void leave(Session& session);
 
   private:
-    Task<> accept(TcpAcceptor& acceptor);
+    template <class Acceptor>
+    Task<> accept(Acceptor& acceptor);
 
     net::io_context& context_;
     std::shared_ptr<Shared> shared_;
@@ -52,6 +59,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     BufferPool buffers_;
     Upstream upstream_;
     std::list<TcpAcceptor> acceptors_;
+    UnixAcceptor unix_acceptor_;
     Timer timer_;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
     bool draining_ = false;
