@@ -125,10 +125,15 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
         std::cerr << timing.error() << '\n';
         return exit_failed;
     }
+    const auto access_log = http::AccessLog::open(config.log.access, registry);
+    if (!access_log) {
+        std::cerr << access_log.error() << '\n';
+        return exit_failed;
+    }
     timing::Pgbouncer pgbouncer(runtime.context(0), config.pgbouncer, registry);
     cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
     http::Door door(runtime, config, registry, *limiter, *timing.value(), redis, routes_checked,
-                    config.cache.enabled ? &cache : nullptr);
+                    config.cache.enabled ? &cache : nullptr, access_log.value().get());
     http::Admin admin(runtime, config,
                       {registry, door.ready(),
                        timing.value()->enabled() ? &timing.value()->statements() : nullptr});
@@ -143,6 +148,9 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
                   [&](const config::Config& wanted, const config::Config& running, bool checked) {
                       spdlog::set_level(spdlog::level::from_str(wanted.log.level));
                       timing.value()->slow_log().reopen();
+                      if (access_log.value()) {
+                          access_log.value()->reopen();
+                      }
                       if (const auto error = wire.reload_certificates()) {
                           spdlog::error("the wire door's certificates stay as they were: {}",
                                         *error);

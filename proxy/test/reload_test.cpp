@@ -1,8 +1,10 @@
 // Reading the configuration again on SIGHUP, as clients and operators see it.
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -170,4 +172,42 @@ BOOST_AUTO_TEST_CASE(reloads_under_load_fail_no_request) {
     BOOST_TEST(answered > 50);
     proxy.program.process().signal(SIGTERM);
     BOOST_TEST(proxy.program.exit_code() == 0);
+}
+
+// Lines go on in a new file once the old one has been renamed.
+BOOST_AUTO_TEST_CASE(the_access_log_says_who_asked_for_what_and_is_reopened) {
+    const Sandbox sandbox;
+    const std::string file = sandbox.path() / "access.log";
+    const std::string configuration = std::string(usual) + "[log]\naccess = \"" + file + "\"\n";
+    Served proxy(configuration);
+    HttpClient client(proxy.http);
+    const std::string trace =
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    BOOST_TEST(
+        client.request("GET", "/now?secret=hush", key + "X-Request-Id: mine\r\n" + trace).status ==
+        200);
+    BOOST_TEST(client.request("GET", "/nothing%22%0a").status == 404);
+    std::string log;
+    wait_until("two lines", [&] {
+        log = read_file(file);
+        return std::count(log.begin(), log.end(), '\n') == 2;
+    });
+    const std::string line = log.substr(0, log.find('\n'));
+    for (
+        const char* part :
+        {R"("method":"GET","path":"/now","status":200,"bytes":)", R"("duration_ms":)",
+         R"("request_id":"mine","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","client":"127.0.0.1")",
+         R"("route":"now","key_id":")", R"("key_name":"n"})"}) {
+        BOOST_TEST(line.find(part) != std::string::npos, line << " has no " << part);
+    }
+    BOOST_TEST(log.find("hush") == std::string::npos);
+    BOOST_TEST(log.find("\"key\"") == std::string::npos);
+    BOOST_TEST(log.find(R"("path":"/nothing%22%0a","status":404)") != std::string::npos, log);
+    BOOST_TEST(proxy.shows("access_log_dropped_total 0"));
+
+    BOOST_REQUIRE(std::rename(file.c_str(), (file + ".1").c_str()) == 0);
+    proxy.reload(configuration);
+    BOOST_TEST(client.request("GET", "/now", key).status == 200);
+    wait_until("a line in the new file",
+               [&] { return read_file(file).find("\"path\":\"/now\"") != std::string::npos; });
 }

@@ -3,33 +3,12 @@
 
 #include <algorithm>
 
+#include "http/etag.hpp"
+
 namespace muster::http {
 namespace {
 
 using cache::Fence;
-
-// Whether an If-None-Match header names this entity tag, by weak comparison.
-bool matches(std::string_view header, std::string_view etag) {
-    while (!header.empty()) {
-        const std::size_t begin = std::min(header.find_first_not_of(" \t,"), header.size());
-        header.remove_prefix(begin);
-        if (header.starts_with('*')) {
-            return true;
-        }
-        if (header.starts_with("W/")) {
-            header.remove_prefix(2);
-        }
-        const std::size_t quote = header.find('"', 1);
-        if (!header.starts_with('"') || quote == std::string_view::npos) {
-            return false;
-        }
-        if (header.substr(0, quote + 1) == etag) {
-            return true;
-        }
-        header.remove_prefix(quote + 1);
-    }
-    return false;
-}
 
 std::string hit(const cache::Entry& entry, std::string_view level) {
     const auto left =
@@ -287,7 +266,7 @@ Response CachedReads::respond_entry(const Read& read, const cache::EntryPtr& ent
             "Link", "<" + next_page(read.question.target, entry->next) + ">; rel=\"next\"");
     }
     const auto known = read.question.exchange.header("If-None-Match");
-    if (entry->status == 200 && known && matches(*known, entry->etag)) {
+    if (entry->status == 200 && known && none_match_names(*known, entry->etag)) {
         counters_.not_modified.add();
         response.status = 304;
     } else if (!entry->body.empty()) {

@@ -29,13 +29,14 @@ Handler handler_function(std::shared_ptr<RequestHandler> handler) {
 
 Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
            limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
-           cache::Cache* cache)
+           cache::Cache* cache, AccessLog* access_log)
     : runtime_(runtime),
       listen_(config.http.listen),
       registry_(registry),
       timing_(timing),
       redis_(std::move(redis)),
       cache_(cache),
+      access_log_(access_log),
       shared_(share(config, {std::shared_ptr<void>(), &limiter}, routes_checked)) {
     const auto connections = std::make_shared<std::atomic<std::size_t>>(0);
     for (unsigned i = 0; i < runtime.threads(); ++i) {
@@ -62,7 +63,7 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
 std::shared_ptr<Shared> Door::share(const config::Config& config,
                                     std::shared_ptr<limit::Limiter> limiter, bool routes_checked) {
     auto shared = std::make_shared<Shared>(config, registry_, runtime_.threads(),
-                                           std::move(limiter), timing_, cache_);
+                                           std::move(limiter), timing_, cache_, access_log_);
     if (routes_checked) {
         shared->route_state.checked({});
     }

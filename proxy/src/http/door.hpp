@@ -24,7 +24,7 @@ class Door {
     // read is made.
     Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
          limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
-         cache::Cache* cache = nullptr);
+         cache::Cache* cache = nullptr, AccessLog* access_log = nullptr);
 
     // Listens and serves. Returns why it cannot.
     std::optional<std::string> start(Listeners& listeners);
@@ -60,6 +60,7 @@ class Door {
     timing::Timing& timing_;
     const RedisProbe redis_;
     cache::Cache* const cache_;
+    AccessLog* const access_log_;
     std::shared_ptr<Shared> shared_;    // the newest
     std::vector<HandlerPtr> handlers_;  // each is its thread's, once that runs
     std::vector<std::shared_ptr<Server>> servers_;

@@ -8,13 +8,17 @@
 
 #include "config/config.hpp"
 #include "cache/cache.hpp"
+#include "http/access_log.hpp"
 #include "http/binding.hpp"
 #include "http/cache_plan.hpp"
 #include "http/cached_reads.hpp"
+#include "http/compress.hpp"
+#include "http/cors.hpp"
 #include "http/door_metrics.hpp"
 #include "http/exchange.hpp"
 #include "http/health.hpp"
 #include "http/keys.hpp"
+#include "http/openapi.hpp"
 #include "http/request_times.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
@@ -27,9 +31,11 @@ namespace muster::http {
 // What all threads' handlers share; nothing of it changes while they run, but for its atomics. A
 // reload makes another, with handlers of its own, and this one goes with its last request.
 struct Shared {
-    // `cache` may be null: nothing is cached then. Its series are a part of `whole`.
+    // `cache` and `access_log` may be null: nothing is cached, or logged, then. Its series are a
+    // part of `whole`.
     Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
-           std::shared_ptr<limit::Limiter> limiter, timing::Timing& timing, cache::Cache* cache);
+           std::shared_ptr<limit::Limiter> limiter, timing::Timing& timing, cache::Cache* cache,
+           AccessLog* access_log);
     ~Shared() { registry.leave(); }
     Shared(const Shared&) = delete;
     Shared& operator=(const Shared&) = delete;
@@ -44,6 +50,9 @@ struct Shared {
     cache::Cache* const cache;           // null: none
     const std::vector<BoundCall> calls;  // by route
     const std::vector<CachePlan> plans;  // likewise
+    const Cors cors;
+    const OpenApi openapi;
+    AccessLog* const access_log;  // null: none
     RouteState route_state;
     DoorMetrics metrics;
     TimeKeeper time_keeper;
@@ -80,6 +89,7 @@ class RequestHandler {
 
     std::function<void(std::chrono::nanoseconds)> wait_recorder();
     void finish(const Passage& passage, Response& response);
+    void log(const Passage& passage, const Response& response, TimePoint begun) const;
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
     std::optional<Response> find_route(Passage& passage);
@@ -95,7 +105,6 @@ class RequestHandler {
     Response answer(const Passage& passage, postgres::Rows rows) const;
     Problem broken(const Passage& passage, const std::string& why) const;
     Problem failed(const Passage& passage, const postgres::Error& error) const;
-    Response root() const;
 
     net::io_context& context_;
     const unsigned thread_;
@@ -105,6 +114,7 @@ class RequestHandler {
     Keys keys_;
     Health health_;
     std::unique_ptr<CachedReads> cached_reads_;  // null: no cache
+    Compressor compressor_;
 };
 
 }  // namespace muster::http
