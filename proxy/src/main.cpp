@@ -15,6 +15,7 @@
 #include "http/start_check.hpp"
 #include "limit/limiter.hpp"
 #include "metrics/registry.hpp"
+#include "push/hub.hpp"
 #include "redis/connection.hpp"
 #include "relay/metrics.hpp"
 #include "relay/relay.hpp"
@@ -79,8 +80,9 @@ int serve(const config::Config& config, bool routes_checked) {
     limit::Limiter limiter(runtime.context(0), config.limits, config.redis, registry,
                            runtime.threads());
     cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
+    push::Hub hub(contexts(runtime), config, registry);
     http::Door door(runtime, config, registry, limiter, redis, routes_checked,
-                    config.cache.enabled ? &cache : nullptr);
+                    config.cache.enabled ? &cache : nullptr, config.push.enabled ? &hub : nullptr);
     http::Admin admin(runtime, config, registry, door.ready());
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
@@ -102,6 +104,9 @@ int serve(const config::Config& config, bool routes_checked) {
     if (config.cache.enabled) {
         cache.start();
     }
+    if (config.push.enabled) {
+        hub.start();
+    }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
@@ -109,6 +114,7 @@ int serve(const config::Config& config, bool routes_checked) {
         admin.stop();
         limiter.stop();
         cache.stop();
+        hub.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });

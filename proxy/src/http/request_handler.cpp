@@ -65,12 +65,13 @@ class InFlight {
 }  // namespace
 
 Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_, cache::Cache* shared_cache)
+               limit::Limiter& limiter_, cache::Cache* shared_cache, push::Hub* shared_hub)
     : http(config.http),
       limiter(limiter_),
       routes(config.routes),
       router(routes),
       cache(shared_cache),
+      hub(shared_hub),
       calls(bind_all(routes, shared_cache != nullptr)),
       plans(routes.begin(), routes.end()),
       route_state(routes.size()),
@@ -95,6 +96,10 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
     if (shared_->cache != nullptr) {
         cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
     }
+    if (shared_->hub != nullptr) {
+        live_ = std::make_shared<Live>(context, thread, *shared_->hub, keys_, shared_->limiter,
+                                       shared_->http.write_timeout);
+    }
 }
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
@@ -116,6 +121,9 @@ void RequestHandler::stop() {
     if (cached_reads_) {
         cached_reads_->close();
     }
+    if (live_) {
+        live_->stop();
+    }
 }
 
 // The whole way of a request: each stage may answer it, and the last one does.
@@ -127,6 +135,9 @@ Task<Response> RequestHandler::pass(Passage& passage) {
     passage.target = std::move(target).value();
 
     if (auto answered = co_await built_in(passage)) {
+        co_return *std::move(answered);
+    }
+    if (auto answered = co_await live(passage)) {
         co_return *std::move(answered);
     }
     if (auto refused = find_route(passage)) {
@@ -199,7 +210,8 @@ std::optional<Response> RequestHandler::find_route(Passage& passage) {
 // owner may share the address with others.
 Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
     const Exchange& exchange = passage.exchange;
-    const auto digest = Keys::presented(exchange);
+    const auto digest = passage.ticket_key ? Result<Digest, Problem>(*passage.ticket_key)
+                                           : Keys::presented(exchange);
     std::optional<Keys::Answer> answer =
         digest ? keys_.recall(digest.value()) : Keys::Answer(digest.error());
     const bool stranger = answer ? !answer->has_value() : !keys_.recognizes(digest.value());
@@ -238,7 +250,7 @@ Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
     if (!bucket) {
         co_return std::nullopt;
     }
-    const std::int64_t cost = shared_->routes[passage.match->route].cost;
+    const std::int64_t cost = passage.match ? shared_->routes[passage.match->route].cost : 1;
     passage.verdict = shared_->limiter.decide(thread_, bucket, cost);
     if (!passage.verdict) {
         passage.verdict = co_await shared_->limiter.admit(thread_, context_, bucket, cost);
@@ -432,6 +444,10 @@ Response RequestHandler::root() const {
     out = R"({"service":"muster","version":")" + std::string(version) +
           R"(","status":"operational","endpoints":{)";
     out += R"("health":"GET /health","live":"GET /health/live","ready":"GET /health/ready")";
+    if (live_) {
+        out += R"(,"websocket":"GET /ws","event_stream":"GET /events/stream")"
+               R"(,"tickets":"POST /tickets")";
+    }
     for (const config::Route& route : shared_->routes) {
         out += ',';
         append_json_string(out, route.name);
