@@ -45,12 +45,19 @@ struct Admin {
 
 struct Wire {
     Endpoint listen{"127.0.0.1", 6433};
+    std::string socket_directory;          // of a Unix socket to listen on too; empty: none
     Endpoint upstream{"127.0.0.1", 6432};  // or the directory of a Unix socket
     std::size_t max_connections = 10000;
     milliseconds startup_timeout{10000};  // from accept to the startup message
     milliseconds connect_timeout{5000};   // to the upstream
     milliseconds login_timeout{60000};    // from the startup message to the first ReadyForQuery
     std::size_t max_cancels = 100;        // cancel requests being forwarded at one time
+    std::string tls = "off";              // of clients on TCP: off, allow, require
+    std::string tls_cert;                 // files in PEM
+    std::string tls_key;
+    std::string upstream_tls = "disable";  // as libpq's sslmode: disable, prefer, require, verify-…
+    std::string upstream_ca;               // a file in PEM; empty: the system's authorities
+    std::string upstream_name;             // that its certificate must have; empty: its host
 };
 
 // The pool of the HTTP door, to pgbouncer.
