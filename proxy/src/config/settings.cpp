@@ -68,6 +68,17 @@ Store text(std::string& target) {
     };
 }
 
+Store log_place(std::string& target) {
+    return [&target](const Value& value) -> std::optional<std::string> {
+        const auto* given = std::get_if<std::string>(&value);
+        if (given == nullptr || given->empty() || given->find('\0') != std::string::npos) {
+            return "must be the path of a file, \"stderr\" or \"off\"";
+        }
+        target = *given;
+        return std::nullopt;
+    };
+}
+
 Store choice(std::string& target, std::vector<std::string> allowed) {
     return [&target, allowed = std::move(allowed)](const Value& value) {
         const auto* given = std::get_if<std::string>(&value);
@@ -304,7 +315,7 @@ std::vector<Setting> settings(Config& c) {
         {"push", "allowed_origins", origins(c.push.allowed_origins), true},
 
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
-        {"log", "slow_query", text(c.log.slow_query), true},
+        {"log", "slow_query", log_place(c.log.slow_query), true},
     };
 }
 

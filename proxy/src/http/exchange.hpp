@@ -52,6 +52,7 @@ class Exchange {
     std::string request_id;
     TimePoint begun;        // when its head had been read, and its body if that was asked for
     TimePoint deadline;     // for the answer
+    TimePoint answered;     // when it had its answer, if the handler has said so
     net::ip::address peer;  // at the other end of the connection
     std::string body;       // after receive_body()
 

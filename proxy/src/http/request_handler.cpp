@@ -119,16 +119,14 @@ Task<Response> RequestHandler::handle(Exchange& exchange) {
 void RequestHandler::finish(const Passage& passage, Response& response) {
     counters_->count(passage.endpoint, passage.exchange.method, response.status);
     counters_->observe(pool_);
+    passage.exchange.answered = Clock::now();
     if (!shared_->time_keeper.enabled()) {
         return;
     }
-    const auto total = Clock::now() - passage.exchange.begun;
+    const auto total = passage.exchange.answered - passage.exchange.begun;
     counters_->time(passage.endpoint, response.status, total);
-    if (passage.identity) {
-        std::string header = passage.times.header(total, response);
-        if (!header.empty()) {
-            response.headers.emplace_back("Server-Timing", std::move(header));
-        }
+    if (passage.identity && passage.times.wanted()) {
+        response.headers.emplace_back("Server-Timing", passage.times.header(total, response));
     }
 }
 
@@ -139,7 +137,9 @@ std::function<void(std::chrono::nanoseconds)> RequestHandler::wait_recorder() {
     }
     return [this](std::chrono::nanoseconds waited) {
         counters_->pool_wait.record(waited);
-        counters_->observe(pool_);
+        if (waited.count() > 0) {
+            counters_->observe(pool_);
+        }
     };
 }
 

@@ -224,6 +224,7 @@ Task<bool> Session::read_head() {
     parser_->header_limit(static_cast<std::uint32_t>(server_->config_.max_header_bytes));
     parser_->body_limit(server_->config_.max_body_bytes);
     body.clear();
+    answered = {};
     body_read_ = false;
     head_only_ = false;
     error_code ec;
@@ -346,7 +347,8 @@ Task<std::optional<Response>> Session::receive_body() {
 }
 
 Task<bool> Session::write(const Response& response, bool keep) {
-    set(State::writing, Clock::now() + server_->config_.write_timeout);
+    const TimePoint begun_writing = answered == TimePoint() ? Clock::now() : answered;
+    set(State::writing, begun_writing + server_->config_.write_timeout);
     const std::string_view content = response.body();
     const bool bodyless = response.status == 204 || response.status == 304;
     const bool endless = response.continuation != nullptr;
