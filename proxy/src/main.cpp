@@ -20,6 +20,7 @@
 #include "http/start_check.hpp"
 #include "limit/limiter.hpp"
 #include "metrics/registry.hpp"
+#include "push/hub.hpp"
 #include "redis/connection.hpp"
 #include "relay/metrics.hpp"
 #include "relay/relay.hpp"
@@ -132,8 +133,10 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     }
     timing::Pgbouncer pgbouncer(runtime.context(0), config.pgbouncer, registry);
     cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
+    push::Hub hub(contexts(runtime), config, registry);
     http::Door door(runtime, config, registry, *limiter, *timing.value(), redis, routes_checked,
-                    config.cache.enabled ? &cache : nullptr, access_log.value().get());
+                    config.cache.enabled ? &cache : nullptr, config.push.enabled ? &hub : nullptr,
+                    access_log.value().get());
     http::Admin admin(runtime, config,
                       {registry, door.ready(),
                        timing.value()->enabled() ? &timing.value()->statements() : nullptr});
@@ -188,6 +191,9 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     if (config.cache.enabled) {
         cache.start();
     }
+    if (config.push.enabled) {
+        hub.start();
+    }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
     const PidFile pid_file(invocation.pid_file);
@@ -203,6 +209,7 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
         limiter->stop();
         pgbouncer.stop();
         cache.stop();
+        hub.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout, replaced);
     });

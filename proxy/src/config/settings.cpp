@@ -69,6 +69,18 @@ Access text(std::string& target) {
             [&target] { return Value(target); }};
 }
 
+Access log_place(std::string& target) {
+    return {[&target](const Value& value) -> std::optional<std::string> {
+                const auto* given = std::get_if<std::string>(&value);
+                if (given == nullptr || given->empty() || given->find('\0') != std::string::npos) {
+                    return "must be the path of a file, \"stderr\" or \"off\"";
+                }
+                target = *given;
+                return std::nullopt;
+            },
+            [&target] { return Value(target); }};
+}
+
 Access choice(std::string& target, std::vector<std::string> allowed) {
     return {[&target, allowed = std::move(allowed)](const Value& value) {
                 const auto* given = std::get_if<std::string>(&value);
@@ -340,9 +352,16 @@ std::vector<Setting> settings(Config& c) {
         {"pgbouncer", "conninfo", text(c.pgbouncer.conninfo), true, true},
         {"pgbouncer", "interval", duration(c.pgbouncer.interval, 100ms, 1h)},
 
+        {"push", "enabled", flag(c.push.enabled)},
+        {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},
+        {"push", "queue_messages", whole(c.push.queue_messages, 1, 1000000)},
+        {"push", "queue_bytes", bytes(c.push.queue_bytes, 1024, 1024 * MiB)},
+        {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
+        {"push", "allowed_origins", origins(c.push.allowed_origins), true},
+
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
-        {"log", "access", text(c.log.access), true},
-        {"log", "slow_query", text(c.log.slow_query), true},
+        {"log", "access", log_place(c.log.access), true},
+        {"log", "slow_query", log_place(c.log.slow_query), true},
     };
 }
 

@@ -29,13 +29,14 @@ Handler handler_function(std::shared_ptr<RequestHandler> handler) {
 
 Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
            limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
-           cache::Cache* cache, AccessLog* access_log)
+           cache::Cache* cache, push::Hub* hub, AccessLog* access_log)
     : runtime_(runtime),
       listen_(config.http.listen),
       registry_(registry),
       timing_(timing),
       redis_(std::move(redis)),
       cache_(cache),
+      hub_(hub),
       access_log_(access_log),
       shared_(share(config, {std::shared_ptr<void>(), &limiter}, routes_checked)) {
     const auto connections = std::make_shared<std::atomic<std::size_t>>(0);
@@ -63,7 +64,7 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
 std::shared_ptr<Shared> Door::share(const config::Config& config,
                                     std::shared_ptr<limit::Limiter> limiter, bool routes_checked) {
     auto shared = std::make_shared<Shared>(config, registry_, runtime_.threads(),
-                                           std::move(limiter), timing_, cache_, access_log_);
+                                           std::move(limiter), timing_, cache_, hub_, access_log_);
     if (routes_checked) {
         shared->route_state.checked({});
     }
@@ -107,9 +108,8 @@ void Door::reload(const config::Config& config, std::shared_ptr<limit::Limiter> 
     before->replaced.store(true, std::memory_order_relaxed);
     for (unsigned i = 0; i < runtime_.threads(); ++i) {
         net::post(runtime_.context(i), [this, i, config, shared = shared_] {
-            const HandlerPtr old = std::exchange(handlers_[i], make_handler(i, config, shared));
+            handlers_[i] = make_handler(i, config, shared);
             servers_[i]->change(config.http, handler_function(handlers_[i]));
-            old->stop();
             if (i == 0) {
                 check_later(handlers_[i], shared);
             }

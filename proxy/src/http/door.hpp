@@ -20,11 +20,11 @@ class Door {
   public:
     // `routes_checked` says that the routes were found to fit the database before; otherwise they
     // are checked at the first connection, and the process is not ready until then. `limiter`,
-    // `timing` and `cache` live as long as the runtime runs; without a cache, which is null, every
-    // read is made.
+    // `timing`, `cache` and `hub` live as long as the runtime runs; without a cache, which is null,
+    // every read is made, and without a hub there are no live updates.
     Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
          limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
-         cache::Cache* cache = nullptr, AccessLog* access_log = nullptr);
+         cache::Cache* cache = nullptr, push::Hub* hub = nullptr, AccessLog* access_log = nullptr);
 
     // Listens and serves. Returns why it cannot.
     std::optional<std::string> start(Listeners& listeners);
@@ -60,6 +60,7 @@ class Door {
     timing::Timing& timing_;
     const RedisProbe redis_;
     cache::Cache* const cache_;
+    push::Hub* const hub_;
     AccessLog* const access_log_;
     std::shared_ptr<Shared> shared_;    // the newest
     std::vector<HandlerPtr> handlers_;  // each is its thread's, once that runs

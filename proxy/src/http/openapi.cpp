@@ -274,6 +274,46 @@ std::string own_operation(const char* name, const char* what, bool may_be_unread
                                    {"responses", object(responses)}})}});
 }
 
+// Live updates, and the tickets to them.
+void add_live(Members& paths, bool limited) {
+    const auto failed = [](std::initializer_list<unsigned> statuses) {
+        Members responses;
+        for (const Failure& failure : failures) {
+            if (std::find(statuses.begin(), statuses.end(), failure.status) != statuses.end()) {
+                responses.emplace_back(std::to_string(failure.status),
+                                       reference("responses", failure.name));
+            }
+        }
+        return responses;
+    };
+    const auto path = [&](const char* method, const char* name, const char* status,
+                          const std::string& success, Members responses) {
+        if (limited) {
+            responses.emplace_back("429", reference("responses", "TooManyRequests"));
+        }
+        responses.emplace_back(status, success);
+        return object({{method, object({{"operationId", text(name)},
+                                        {"tags", array({text("live")})},
+                                        {"responses", object(responses)}})}});
+    };
+    paths.emplace_back(
+        "/ws", path("get", "muster_websocket", "101",
+                    object({{"description", text("Changes as they are committed, by WebSocket")}}),
+                    failed({400, 401, 403, 422, 503})));
+    paths.emplace_back(
+        "/events/stream",
+        path("get", "muster_event_stream", "200",
+             object({{"description", text("Changes as they are committed, as server-sent events")},
+                     {"content", R"({"text/event-stream":{"schema":{"type":"string"}}})"}}),
+             failed({400, 401, 403, 422, 503})));
+    paths.emplace_back(
+        "/tickets",
+        path("post", "muster_ticket", "201",
+             object({{"description", text("A ticket for one connection, for 30 s")},
+                     {"content", R"({"application/json":{"schema":{"type":"object"}}})"}}),
+             failed({401, 403, 503})));
+}
+
 // --- the whole
 
 // Each path with its methods, in the order of the routes.
@@ -375,11 +415,16 @@ std::string document_of(const config::Config& config) {
 
 }  // namespace
 
-Response describe_service(const std::vector<config::Route>& routes) {
+Response describe_service(const std::vector<config::Route>& routes, bool live) {
     Members endpoints{{"health", text("GET /health")},
                       {"live", text("GET /health/live")},
                       {"ready", text("GET /health/ready")},
                       {"openapi", text("GET /openapi.json")}};
+    if (live) {
+        endpoints.insert(endpoints.end(), {{"websocket", text("GET /ws")},
+                                           {"event_stream", text("GET /events/stream")},
+                                           {"tickets", text("POST /tickets")}});
+    }
     for (const Route& route : routes) {
         endpoints.emplace_back(route.name, text(route.method + ' ' + route.path));
     }

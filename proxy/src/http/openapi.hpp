@@ -10,8 +10,8 @@
 
 namespace muster::http {
 
-// GET /: what this is and what it serves.
-Response describe_service(const std::vector<config::Route>& routes);
+// GET /: what this is and what it serves; `live` says that it has live updates.
+Response describe_service(const std::vector<config::Route>& routes, bool live);
 
 class OpenApi {
   public:

@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "http/client_address.hpp"
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
 #include "http/route_answer.hpp"
@@ -71,7 +71,7 @@ class InFlight {
 
 Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
                std::shared_ptr<limit::Limiter> limiter_, timing::Timing& timing,
-               cache::Cache* shared_cache, AccessLog* access)
+               cache::Cache* shared_cache, push::Hub* shared_hub, AccessLog* access)
     : registry(whole),
       http(config.http),
       caching(config.cache),
@@ -80,6 +80,7 @@ Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned 
       routes(config.routes),
       router(routes),
       cache(shared_cache),
+      hub(shared_hub),
       calls(bind_all(routes, shared_cache != nullptr)),
       plans(routes.begin(), routes.end()),
       cors(config.http.cors_origins),
@@ -104,6 +105,10 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
     if (shared_->cache != nullptr) {
         cached_reads_ =
             std::make_unique<CachedReads>(context, *shared_->cache, shared_->caching, thread);
+    }
+    if (shared_->hub != nullptr) {
+        live_ = std::make_shared<Live>(context, thread, *shared_->hub, keys_, shared_->limiter,
+                                       shared_->http.write_timeout);
     }
 }
 
@@ -163,16 +168,14 @@ void RequestHandler::log(const Passage& passage, const Response& response, TimeP
 void RequestHandler::finish(const Passage& passage, Response& response) {
     counters_->count(passage.endpoint, passage.exchange.method, response.status);
     counters_->observe(pool_);
+    passage.exchange.answered = Clock::now();
     if (!shared_->time_keeper.enabled()) {
         return;
     }
-    const auto total = Clock::now() - passage.exchange.begun;
+    const auto total = passage.exchange.answered - passage.exchange.begun;
     counters_->time(passage.endpoint, response.status, total);
-    if (passage.identity) {
-        std::string header = passage.times.header(total, response);
-        if (!header.empty()) {
-            response.headers.emplace_back("Server-Timing", std::move(header));
-        }
+    if (passage.identity && passage.times.wanted()) {
+        response.headers.emplace_back("Server-Timing", passage.times.header(total, response));
     }
 }
 
@@ -183,7 +186,9 @@ std::function<void(std::chrono::nanoseconds)> RequestHandler::wait_recorder() {
     }
     return [this](std::chrono::nanoseconds waited) {
         counters_->pool_wait.record(waited);
-        counters_->observe(pool_);
+        if (waited.count() > 0) {
+            counters_->observe(pool_);
+        }
     };
 }
 
@@ -191,6 +196,9 @@ void RequestHandler::stop() {
     pool_.close();
     if (cached_reads_) {
         cached_reads_->close();
+    }
+    if (live_) {
+        live_->stop();
     }
 }
 
@@ -203,6 +211,9 @@ Task<Response> RequestHandler::pass(Passage& passage) {
     passage.target = std::move(target).value();
 
     if (auto answered = co_await built_in(passage)) {
+        co_return *std::move(answered);
+    }
+    if (auto answered = co_await live(passage)) {
         co_return *std::move(answered);
     }
     if (auto refused = find_route(passage)) {
@@ -234,7 +245,7 @@ Task<std::optional<Response>> RequestHandler::built_in(Passage& passage) {
         passage.endpoint = other(*shared_, OtherEndpoint::root);
         if (is_read(passage.exchange.method)) {
             co_return describes ? shared_->openapi.answer(passage.exchange)
-                                : describe_service(shared_->routes);
+                                : describe_service(shared_->routes, live_ != nullptr);
         }
         Response refused = respond(405, "this path is read with GET or HEAD");
         refused.headers.emplace_back("Allow", "GET, HEAD");
@@ -280,7 +291,8 @@ std::optional<Response> RequestHandler::find_route(Passage& passage) {
 // owner may share the address with others.
 Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
     const Exchange& exchange = passage.exchange;
-    const auto digest = Keys::presented(exchange);
+    const auto digest = passage.ticket_key ? Result<Digest, Problem>(*passage.ticket_key)
+                                           : Keys::presented(exchange);
     std::optional<Keys::Answer> answer =
         digest ? keys_.recall(digest.value()) : Keys::Answer(digest.error());
     const bool stranger = answer ? !answer->has_value() : !keys_.recognizes(digest.value());
@@ -319,7 +331,7 @@ Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
     if (!bucket) {
         co_return std::nullopt;
     }
-    const std::int64_t cost = shared_->routes[passage.match->route].cost;
+    const std::int64_t cost = passage.match ? shared_->routes[passage.match->route].cost : 1;
     passage.verdict = shared_->limiter.decide(thread_, bucket, cost);
     if (!passage.verdict) {
         passage.verdict = co_await shared_->limiter.admit(thread_, context_, bucket, cost);

@@ -18,6 +18,7 @@
 #include "http/exchange.hpp"
 #include "http/health.hpp"
 #include "http/keys.hpp"
+#include "http/live.hpp"
 #include "http/openapi.hpp"
 #include "http/request_times.hpp"
 #include "http/route_check.hpp"
@@ -31,11 +32,11 @@ namespace muster::http {
 // What all threads' handlers share; nothing of it changes while they run, but for its atomics. A
 // reload makes another, with handlers of its own, and this one goes with its last request.
 struct Shared {
-    // `cache` and `access_log` may be null: nothing is cached, or logged, then. Its series are a
-    // part of `whole`.
+    // `cache`, `hub` and `access_log` may be null: then nothing is cached, there are no live
+    // updates, or nothing is logged. Its series are a part of `whole`.
     Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
            std::shared_ptr<limit::Limiter> limiter, timing::Timing& timing, cache::Cache* cache,
-           AccessLog* access_log);
+           push::Hub* hub, AccessLog* access_log);
     ~Shared() { registry.leave(); }
     Shared(const Shared&) = delete;
     Shared& operator=(const Shared&) = delete;
@@ -48,6 +49,7 @@ struct Shared {
     const std::vector<config::Route> routes;
     const Router router;
     cache::Cache* const cache;           // null: none
+    push::Hub* const hub;                // likewise
     const std::vector<BoundCall> calls;  // by route
     const std::vector<CachePlan> plans;  // likewise
     const Cors cors;
@@ -61,7 +63,7 @@ struct Shared {
 };
 
 // One thread's part of the door, without its sockets.
-class RequestHandler {
+class RequestHandler : public std::enable_shared_from_this<RequestHandler> {
   public:
     RequestHandler(net::io_context& context, unsigned thread, const config::Database& database,
                    std::shared_ptr<Shared> shared, RedisProbe redis);
@@ -85,6 +87,7 @@ class RequestHandler {
         std::optional<Router::Match> match = {};
         std::shared_ptr<const Identity> identity = {};
         std::optional<limit::Verdict> verdict = {};  // of the rate limits, once they were asked
+        std::optional<Digest> ticket_key = {};       // of the key that a ticket stood for
     };
 
     std::function<void(std::chrono::nanoseconds)> wait_recorder();
@@ -92,6 +95,8 @@ class RequestHandler {
     void log(const Passage& passage, const Response& response, TimePoint begun) const;
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
+    Task<std::optional<Response>> live(Passage& passage);
+    Task<std::optional<Response>> redeem(Passage& passage, std::string ticket);
     std::optional<Response> find_route(Passage& passage);
     Task<std::optional<Response>> identify(Passage& passage);
     Task<std::optional<Response>> limit(Passage& passage);
@@ -115,6 +120,7 @@ class RequestHandler {
     Health health_;
     std::unique_ptr<CachedReads> cached_reads_;  // null: no cache
     Compressor compressor_;
+    std::shared_ptr<Live> live_;  // null: no live updates
 };
 
 }  // namespace muster::http
