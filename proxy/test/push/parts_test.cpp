@@ -17,6 +17,7 @@
 
 using namespace muster;
 using namespace muster::push;
+using muster::push::Event;
 using namespace std::chrono_literals;
 
 namespace {
