@@ -51,7 +51,8 @@ double memory_of(const std::string& pid) {
 }
 
 double at(const std::vector<double>& sorted, double part) {
-    const auto rank = static_cast<std::size_t>(std::ceil(part * static_cast<double>(sorted.size())));
+    const auto rank =
+        static_cast<std::size_t>(std::ceil(part * static_cast<double>(sorted.size())));
     return sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1];
 }
 
@@ -78,11 +79,11 @@ int measure(char** arguments) {
         Crowd::Setup{static_cast<unsigned short>(std::stoul(arguments[2])), arguments[3], readers,
                      stalled},
         [&](std::string_view json) {
-                    constexpr std::string_view before = R"("aggregate_id":")";
-                    const std::size_t begin = json.find(before);
-                    const auto n = std::strtoull(json.data() + begin + before.size(), nullptr, 10);
-                    heard.push_back({n, Clock::now().time_since_epoch().count()});
-                });
+            constexpr std::string_view before = R"("aggregate_id":")";
+            const std::size_t begin = json.find(before);
+            const auto n = std::strtoull(json.data() + begin + before.size(), nullptr, 10);
+            heard.push_back({n, Clock::now().time_since_epoch().count()});
+        });
     const double memory_before = memory_of(pid);
     crowd->come();
     const double memory_idle = memory_of(pid);
@@ -123,9 +124,10 @@ int measure(char** arguments) {
         std::this_thread::sleep_for(20ms);
     }
     const auto told = crowd->stalled();
-    const auto overflowed = std::count_if(told.begin(), told.end(), [](const Crowd::Ledger& ledger) {
-        return !ledger.overflow.empty() && ledger.overflow == ledger.last;
-    });
+    const auto overflowed =
+        std::count_if(told.begin(), told.end(), [](const Crowd::Ledger& ledger) {
+            return !ledger.overflow.empty() && ledger.overflow == ledger.last;
+        });
 
     crowd.reset();  // nothing is noted any more
 
@@ -142,11 +144,12 @@ int measure(char** arguments) {
     std::printf("  commit -> live client         p50 %7.2f  p95 %7.2f  p99 %7.2f  max %7.2f ms\n",
                 at(times, 0.5), at(times, 0.95), at(times, 0.99), times.back());
     std::printf("  readers that got everything   %zu of %zu\n", complete, readers);
-    std::printf("  stalled, told where to resume %zd of %zu\n",
-                static_cast<ssize_t>(overflowed), stalled);
-    std::printf("  the proxy's memory            %.0f MB before, %.0f MB with all clients, at most "
-                "%.0f MB\n",
-                memory_before, memory_idle, memory_most);
+    std::printf("  stalled, told where to resume %zd of %zu\n", static_cast<ssize_t>(overflowed),
+                stalled);
+    std::printf(
+        "  the proxy's memory            %.0f MB before, %.0f MB with all clients, at most "
+        "%.0f MB\n",
+        memory_before, memory_idle, memory_most);
     return complete == readers ? 0 : 1;
 }
 
@@ -154,8 +157,8 @@ int measure(char** arguments) {
 
 int main(int count, char** arguments) {
     if (count != 9) {
-        std::fprintf(stderr,
-                     "usage: push_client CONNINFO HTTP_PORT KEY READERS STALLED RATE SECONDS PID\n");
+        std::fprintf(
+            stderr, "usage: push_client CONNINFO HTTP_PORT KEY READERS STALLED RATE SECONDS PID\n");
         return 2;
     }
     rlimit files{};

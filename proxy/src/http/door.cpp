@@ -28,8 +28,7 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
            push::Hub* hub)
     : runtime_(runtime),
       config_(config),
-      shared_(std::make_shared<Shared>(config, registry, runtime.threads(), limiter, cache,
-                                       hub)) {
+      shared_(std::make_shared<Shared>(config, registry, runtime.threads(), limiter, cache, hub)) {
     if (routes_checked) {
         shared_->route_state.checked({});
     }

@@ -31,9 +31,8 @@ bool is_allowed_origin(std::string_view origin, std::string_view host,
     if (scheme != std::string_view::npos && equals(origin.substr(scheme + 3), host)) {
         return true;
     }
-    return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& one) {
-        return one == "*" || equals(one, origin);
-    });
+    return std::any_of(allowed.begin(), allowed.end(),
+                       [&](const std::string& one) { return one == "*" || equals(one, origin); });
 }
 
 Live::Live(net::io_context& context, unsigned thread, push::Hub& hub, Keys& keys,

@@ -28,8 +28,8 @@ class Live : public std::enable_shared_from_this<Live> {
          limit::Limiter& limiter, std::chrono::milliseconds write_timeout);
 
     // The answer to a request for /ws or, otherwise, /events/stream, by the owner of `key`.
-    Response open(const Exchange& exchange, const Target& target, bool websocket,
-                  const Digest& key, std::shared_ptr<const Identity> identity);
+    Response open(const Exchange& exchange, const Target& target, bool websocket, const Digest& key,
+                  std::shared_ptr<const Identity> identity);
     // Whether the request's Origin, if it has one, may have live updates.
     bool is_welcome(const Exchange& exchange) const;
 

@@ -29,8 +29,8 @@ constexpr std::size_t most_message = 16 * 1024;  // of a client
 constexpr std::size_t one_read = 4096;
 constexpr auto linger_time = 1s;  // for a client to hear that it is over
 
-constexpr auto read_deadline = 5s;     // of the stream
-constexpr auto read_patience = 30s;    // with a Redis that cannot be read
+constexpr auto read_deadline = 5s;   // of the stream
+constexpr auto read_patience = 30s;  // with a Redis that cannot be read
 constexpr auto reread_pause = 50ms;
 
 }  // namespace
@@ -180,7 +180,8 @@ void LiveClient::attach(StreamId id) {
 // that is reached.
 Task<> LiveClient::replay_some() {
     push::Archive& archive = live_->archive_;
-    auto piece = co_await archive.after(replay_->at(), piece_.count(), Clock::now() + read_deadline);
+    auto piece =
+        co_await archive.after(replay_->at(), piece_.count(), Clock::now() + read_deadline);
     std::optional<StreamId> newest;
     bool readable = piece.has_value();
     if (readable && piece.value().empty() && replay_->at() > live_->station_->live()) {

@@ -75,7 +75,7 @@ class LiveClient final : public Continuation, public std::enable_shared_from_thi
     std::optional<push::Replay> replay_;  // under way
     push::PieceSize piece_;
     std::optional<TimePoint> unreadable_since_;  // the stream
-    StreamId position_;  // what was sent last, or is on its way
+    StreamId position_;                          // what was sent last, or is on its way
 
     // Notes for serve().
     std::optional<LiveCommand> command_;
@@ -94,8 +94,8 @@ class LiveClient final : public Continuation, public std::enable_shared_from_thi
     TimePoint last_sent_;
     TimePoint last_heard_;
 
-    Timer wake_;     // of the writer
-    Timer obeyed_;   // of the reader: the command was taken
+    Timer wake_;    // of the writer
+    Timer obeyed_;  // of the reader: the command was taken
     ::muster::Event read_to_end_;
 };
 

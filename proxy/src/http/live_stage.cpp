@@ -46,7 +46,8 @@ Task<std::optional<Response>> RequestHandler::live(Passage& passage) {
     }
     const std::string* const ticket = ticket_wanted ? nullptr : passage.target.find("ticket");
     // What a page's script reads by its own means, with a key in a header, is CORS' business.
-    if ((*endpoint == LiveEndpoint::websocket || ticket != nullptr) && !live_->is_welcome(exchange)) {
+    if ((*endpoint == LiveEndpoint::websocket || ticket != nullptr) &&
+        !live_->is_welcome(exchange)) {
         co_return respond(403, "live updates are not for pages of this origin");
     }
     if (ticket != nullptr) {
@@ -98,7 +99,8 @@ Task<std::optional<Response>> RequestHandler::redeem(Passage& passage, std::stri
         co_return respond(503, redis_away);
     }
     if (!key.value()) {
-        co_return respond(401, "the ticket is not valid: it was used, is older than 30 s, or never was one");
+        co_return respond(
+            401, "the ticket is not valid: it was used, is older than 30 s, or never was one");
     }
     if (passage.verdict) {
         limiter.forgive(client);

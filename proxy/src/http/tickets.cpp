@@ -48,16 +48,14 @@ Task<redis::Outcome<std::string>> Tickets::issue(Digest key, TimePoint deadline)
     const std::string ticket = hex(random);
     const std::string name = name_of(ticket);
     const std::string value = hex(key);
-    const std::string milliseconds =
-        std::to_string(std::chrono::milliseconds(lifetime).count());
+    const std::string milliseconds = std::to_string(std::chrono::milliseconds(lifetime).count());
     const TimePoint limit = std::min<TimePoint>(deadline, Clock::now() + timeout_);
     auto dialled = co_await dialer_.connection(limit);
     if (!dialled) {
         co_return std::move(dialled).error();
     }
     const auto connection = std::move(dialled).value();
-    auto reply =
-        co_await connection->command(limit, "SET", name, value, "NX", "PX", milliseconds);
+    auto reply = co_await connection->command(limit, "SET", name, value, "NX", "PX", milliseconds);
     if (!reply) {
         co_return std::move(reply).error();
     }

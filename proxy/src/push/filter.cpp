@@ -52,9 +52,9 @@ std::optional<std::string> Filter::add_list(std::string_view name, std::string_v
 }
 
 bool Filter::matches(const Event& event) const {
-    return event.reset ||
-           (wants_type(event_types_, event.event_type) &&
-            wants(aggregate_types_, event.aggregate_type) && wants(aggregate_ids_, event.aggregate_id));
+    return event.reset || (wants_type(event_types_, event.event_type) &&
+                           wants(aggregate_types_, event.aggregate_type) &&
+                           wants(aggregate_ids_, event.aggregate_id));
 }
 
 }  // namespace muster::push

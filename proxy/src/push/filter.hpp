@@ -12,7 +12,7 @@ namespace muster::push {
 
 class Filter {
   public:
-    static constexpr std::size_t most_values = 64;   // of one kind
+    static constexpr std::size_t most_values = 64;     // of one kind
     static constexpr std::size_t longest_value = 512;  // bytes
 
     // Whether `name` is one of event_type, aggregate_type and aggregate_id.

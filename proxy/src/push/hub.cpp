@@ -261,15 +261,15 @@ Task<> Hub::deliver(State& state, std::vector<EventPtr> events) {
     const auto passing = std::make_shared<Passing>(state.home, state.contexts.size());
     state.passing = passing;
     for (std::size_t i = 0; i < state.contexts.size(); ++i) {
-        net::post(*state.contexts[i], [station = state.stations[i].get(), shared, live, passing,
-                                       home = &state.home] {
-            station->deliver(*shared, live);
-            net::post(*home, [passing] {
-                if (--passing->left == 0) {
-                    passing->done.set();
-                }
-            });
-        });
+        net::post(*state.contexts[i],
+                  [station = state.stations[i].get(), shared, live, passing, home = &state.home] {
+                      station->deliver(*shared, live);
+                      net::post(*home, [passing] {
+                          if (--passing->left == 0) {
+                              passing->done.set();
+                          }
+                      });
+                  });
     }
     while (!state.stopped && !co_await passing->done.wait(Clock::now() + stop_interval)) {
     }
@@ -287,7 +287,8 @@ void Hub::publish(const std::shared_ptr<State>& state, metrics::Registry& regist
             return static_cast<double>(sum);
         });
     };
-    const auto counter = [&](const char* name, const char* help, metrics::Counter Counters::*which) {
+    const auto counter = [&](const char* name, const char* help,
+                             metrics::Counter Counters::*which) {
         registry.counter(name, help, {}, [state, which] {
             std::uint64_t sum = 0;
             for (const auto& station : state->stations) {

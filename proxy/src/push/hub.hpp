@@ -19,8 +19,8 @@ namespace muster::push {
 
 class Hub {
   public:
-    // One context a thread; the first is the hub's own. Registers its metrics; the registry does not
-    // outlive it, nor do the contexts run longer than it lives.
+    // One context a thread; the first is the hub's own. Registers its metrics; the registry does
+    // not outlive it, nor do the contexts run longer than it lives.
     Hub(std::vector<net::io_context*> contexts, const config::Config& config,
         metrics::Registry& registry);
     ~Hub();

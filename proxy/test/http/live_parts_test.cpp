@@ -52,7 +52,10 @@ BOOST_AUTO_TEST_CASE(the_key_of_the_rfc) {
 BOOST_AUTO_TEST_CASE(messages_are_put_together_however_the_bytes_come) {
     const std::string bytes = frame(0x01, "one ") + frame(0x89, "ping") + frame(0x00, "two ") +
                               frame(0x80, "three") + frame(0x81, std::string(300, 'x')) +
-                              frame(0x82, "") + frame(0x88, "\x03\xe8" "bye");
+                              frame(0x82, "") +
+                              frame(0x88,
+                                    "\x03\xe8"
+                                    "bye");
     for (std::size_t step : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
         websocket::Reader reader(1000);
         std::string read;
@@ -64,7 +67,9 @@ BOOST_AUTO_TEST_CASE(messages_are_put_together_however_the_bytes_come) {
             }
         }
         BOOST_TEST(!reader.violation());
-        BOOST_TEST(read == "9:ping/1:one two three/1:xxxxxxxxxxxxxxxxxxxx/2:/8:\x03\xe8" "bye/");
+        BOOST_TEST(read ==
+                   "9:ping/1:one two three/1:xxxxxxxxxxxxxxxxxxxx/2:/8:\x03\xe8"
+                   "bye/");
     }
 }
 
@@ -131,9 +136,10 @@ BOOST_AUTO_TEST_CASE(a_query_string_filters_and_resumes) {
 }
 
 BOOST_AUTO_TEST_CASE(a_message_filters_and_resumes) {
-    for (const char* good :
-         {R"({"subscribe":{}})", R"({"resume":"5-1"})",
-          R"( {"subscribe": {"event_type": "a,b", "aggregate_id": ["x", "y,z"], "aggregate_type": []},
+    for (
+        const char* good :
+        {R"({"subscribe":{}})", R"({"resume":"5-1"})",
+         R"( {"subscribe": {"event_type": "a,b", "aggregate_id": ["x", "y,z"], "aggregate_type": []},
                "resume": "0-0", "more": [1, {"a": null}]} )"}) {
         BOOST_TEST(read_live_message(good).has_value(), good);
     }
@@ -158,8 +164,10 @@ BOOST_AUTO_TEST_CASE(both_formats) {
     BOOST_TEST(out ==
                "retry: 1000\nid: 7-2\n\n"
                ": heartbeat\nid: 7-2\n\n"
-               "event: overflow\nretry: 1000\nid: 7-2\ndata: {\"type\":\"overflow\",\"resume\":\"7-2\"}\n\n"
-               "event: closed\ndata: {\"type\":\"closed\",\"code\":1001,\"reason\":\"the server is stopping\"}\n\n");
+               "event: overflow\nretry: 1000\nid: 7-2\ndata: "
+               "{\"type\":\"overflow\",\"resume\":\"7-2\"}\n\n"
+               "event: closed\ndata: {\"type\":\"closed\",\"code\":1001,\"reason\":\"the server is "
+               "stopping\"}\n\n");
     out.clear();
     const auto reset = push::Event::make_reset(id, {}, "lost");
     sse_format().event_head(out, *reset);

@@ -143,9 +143,9 @@ WebSocketConnection::WebSocketConnection(unsigned short port, const std::string&
         pongs += type == beast::websocket::frame_type::pong ? 1 : 0;
     });
     beast::websocket::response_type response;
-    const auto ec = wait(
-        [&](auto done) { socket_.async_handshake(response, "test", target, std::move(done)); },
-        std::chrono::seconds(20));
+    const auto ec =
+        wait([&](auto done) { socket_.async_handshake(response, "test", target, std::move(done)); },
+             std::chrono::seconds(20));
     status = static_cast<int>(response.result_int());
     answer = response.body();
     if (ec && status == 101) {

@@ -33,8 +33,8 @@ class LiveConnection {
     // The same without heartbeats.
     std::optional<Told> next_news();
 
-    int status = 0;       // of the answer
-    std::string answer;   // its head, and the body of a refusal
+    int status = 0;      // of the answer
+    std::string answer;  // its head, and the body of a refusal
 };
 
 class SseConnection final : public LiveConnection {
@@ -59,8 +59,7 @@ class SseConnection final : public LiveConnection {
 
 class WebSocketConnection final : public LiveConnection {
   public:
-    WebSocketConnection(unsigned short port, const std::string& target,
-                        const std::string& headers);
+    WebSocketConnection(unsigned short port, const std::string& target, const std::string& headers);
 
     std::optional<Told> next(
         std::chrono::milliseconds patience = std::chrono::seconds(20)) override;

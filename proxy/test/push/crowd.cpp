@@ -33,8 +33,9 @@ class Crowd::Client {
         std::string request = websocket_ ? "GET /ws" : "GET /events/stream";
         request += " HTTP/1.1\r\nHost: test\r\nX-API-Key: " + crowd_.setup_.key + "\r\n";
         if (websocket_) {
-            request += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+            request +=
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         }
         net::write(socket_, net::buffer(request + "\r\n"));
         const std::size_t head = net::read_until(socket_, net::dynamic_buffer(buffer_), "\r\n\r\n");
@@ -79,7 +80,9 @@ class Crowd::Client {
     }
 
     bool parse_frame(std::size_t& at) {
-        const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(buffer_[at + i]); };
+        const auto byte = [&](std::size_t i) {
+            return static_cast<unsigned char>(buffer_[at + i]);
+        };
         const std::size_t left = buffer_.size() - at;
         if (left < 2) {
             return false;

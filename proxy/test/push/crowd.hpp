@@ -23,10 +23,10 @@ class Crowd {
     // What one client was told.
     struct Ledger {
         std::size_t events = 0;
-        std::size_t ids = 0;    // a hash of all ids in their order
-        std::string last;       // the id of the last event
-        std::string overflow;   // where to resume, if it was told
-        bool ended = false;     // the connection is
+        std::size_t ids = 0;   // a hash of all ids in their order
+        std::string last;      // the id of the last event
+        std::string overflow;  // where to resume, if it was told
+        bool ended = false;    // the connection is
     };
 
     // `hear` is called with each event's JSON that a reader gets, on the crowd's thread.

@@ -30,9 +30,8 @@ BOOST_AUTO_TEST_CASE(five_hundred_clients_of_whom_fifty_are_stalled) {
     }
     wait_until("all readers to have all events",
                [&] { return crowd.readers_with(events) == readers; });
-    wait_until("the stalled to be given up", [&] {
-        return world.proxy->metric("push_queue_bytes") == 0;
-    });
+    wait_until("the stalled to be given up",
+               [&] { return world.proxy->metric("push_queue_bytes") == 0; });
     crowd.wake_stalled();
     wait_until("the stalled to have heard it", [&] { return crowd.stalled_ended(); });
 

@@ -12,8 +12,9 @@ using namespace std::chrono_literals;
 namespace {
 
 World& world() {
-    static World shared("[push]\nheartbeat = \"500ms\"\nmax_clients = 20\n"
-                        "allowed_origins = \"https://app.example\"\n");
+    static World shared(
+        "[push]\nheartbeat = \"500ms\"\nmax_clients = 20\n"
+        "allowed_origins = \"https://app.example\"\n");
     return shared;
 }
 
@@ -124,8 +125,9 @@ BOOST_AUTO_TEST_CASE(large_events_come_whole) {
     BOOST_TEST(socket.next()->kind == "subscribed");
     BOOST_TEST(stream.next()->kind == "subscribed");
     for (const char* size : {"100", "5000", "70000", "3000000", "10"}) {
-        world().session->run("INSERT INTO things (aggregate, key, fill) VALUES ('a', 'large', repeat('x', " +
-                             std::string(size) + "))");
+        world().session->run(
+            "INSERT INTO things (aggregate, key, fill) VALUES ('a', 'large', repeat('x', " +
+            std::string(size) + "))");
         const auto one = socket.next_news();
         const auto other = stream.next_news();
         BOOST_REQUIRE((one && other));
@@ -237,7 +239,8 @@ BOOST_AUTO_TEST_CASE(with_its_key) {
     const auto closed = stream.next_news();
     BOOST_REQUIRE(closed);
     BOOST_TEST(closed->kind == "closed");
-    BOOST_TEST(closed->text == R"({"type":"closed","code":1008,"reason":"the API key is no longer valid"})");
+    BOOST_TEST(closed->text ==
+               R"({"type":"closed","code":1008,"reason":"the API key is no longer valid"})");
     BOOST_TEST(!stream.next().has_value());
     BOOST_TEST(!socket.next_news().has_value());
     BOOST_TEST(socket.close_code() == 1008);

@@ -223,7 +223,8 @@ BOOST_AUTO_TEST_CASE(who_was_away_too_long_is_reset) {
         }
     }
     // An id that there never was is waited for a little, then it is a reset too.
-    WebSocketConnection websocket(world.proxy->port(), "/ws?resume=99999999999999-1", world.header());
+    WebSocketConnection websocket(world.proxy->port(), "/ws?resume=99999999999999-1",
+                                  world.header());
     BOOST_REQUIRE(websocket.status == 101);
     BOOST_TEST(websocket.next()->kind == "subscribed");
     const auto reset = websocket.next_news();

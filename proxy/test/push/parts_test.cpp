@@ -32,8 +32,8 @@ std::string message(const std::string& id, const std::string& previous,
 }
 
 EventPtr event(std::uint64_t tick, std::uint64_t previous) {
-    return Event::parse(
-        message(std::to_string(tick) + "-1", previous == 0 ? "0-0" : std::to_string(previous) + "-1"));
+    return Event::parse(message(std::to_string(tick) + "-1",
+                                previous == 0 ? "0-0" : std::to_string(previous) + "-1"));
 }
 
 EventPtr typed(const std::string& type, const std::string& aggregate, const std::string& key) {
@@ -45,7 +45,8 @@ EventPtr typed(const std::string& type, const std::string& aggregate, const std:
 BOOST_AUTO_TEST_SUITE(messages)
 
 BOOST_AUTO_TEST_CASE(what_matters_is_read) {
-    const std::string text = message("1099511627778-12", "1099511627777-0", "a\\\"b", "ag\\u00e9nt", "x");
+    const std::string text =
+        message("1099511627778-12", "1099511627777-0", "a\\\"b", "ag\\u00e9nt", "x");
     const EventPtr read = Event::parse(text);
     BOOST_REQUIRE(read);
     BOOST_TEST(read->id.text() == "1099511627778-12");
@@ -67,7 +68,8 @@ BOOST_AUTO_TEST_CASE(line_breaks_of_a_payload_do_not_end_an_event) {
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_of_the_relay_is_one_for_clients) {
-    const EventPtr reset = Event::parse(message("2199023255552-0", "1099511627778-3", "reset", "muster"));
+    const EventPtr reset =
+        Event::parse(message("2199023255552-0", "1099511627778-3", "reset", "muster"));
     BOOST_REQUIRE(reset);
     BOOST_TEST(reset->reset);
     BOOST_TEST(reset->json == R"({"type":"reset","id":"2199023255552-0","reason":"history"})");
@@ -92,19 +94,23 @@ BOOST_AUTO_TEST_CASE(json_is_read_by_its_grammar) {
         JsonReader reader(text);
         return reader.skip_value() && reader.at_end();
     };
-    for (const char* good : {"null", " true ", "-0.5e+3", "0", "[]", "{}", "[1, [2], {\"a\": null}]",
-                             R"({"a":{"b":[1,"\u0000"]},"c":""})", R"("\ud83d\ude00")"}) {
+    for (const char* good :
+         {"null", " true ", "-0.5e+3", "0", "[]", "{}", "[1, [2], {\"a\": null}]",
+          R"({"a":{"b":[1,"\u0000"]},"c":""})", R"("\ud83d\ude00")"}) {
         BOOST_TEST(skips(good), good);
     }
-    for (const char* bad : {"", "nul", "01", "1.", "1e", "-", "+1", "[1,]", "[1", "{\"a\"}", "{a:1}",
-                            "{\"a\":1,}", "\"", "\"\n\"", R"("\x")", R"("\ud83d")", R"("\ud83dx")",
-                            R"("\ude00")", R"("\u12")", "[1]]", "1 2", "'a'"}) {
+    for (const char* bad :
+         {"",          "nul",    "01",      "1.",          "1e",           "-",
+          "+1",        "[1,]",   "[1",      "{\"a\"}",     "{a:1}",        "{\"a\":1,}",
+          "\"",        "\"\n\"", R"("\x")", R"("\ud83d")", R"("\ud83dx")", R"("\ude00")",
+          R"("\u12")", "[1]]",   "1 2",     "'a'"}) {
         BOOST_TEST(!skips(bad), bad);
     }
     BOOST_TEST(skips(std::string(32, '[') + std::string(32, ']')));
     BOOST_TEST(!skips(std::string(33, '[') + std::string(33, ']')));
     BOOST_TEST(!skips(std::string(100000, '[')));
-    BOOST_TEST(*JsonReader(R"("\ud83d\ude00\u20ac\/")").string() == "\xf0\x9f\x98\x80\xe2\x82\xac/");
+    BOOST_TEST(*JsonReader(R"("\ud83d\ude00\u20ac\/")").string() ==
+               "\xf0\x9f\x98\x80\xe2\x82\xac/");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -274,7 +280,8 @@ BOOST_AUTO_TEST_CASE(random_interleavings_lose_nothing_and_repeat_nothing) {
         // Entries behind an id, a few of them.
         const auto read = [&](StreamId id) {
             std::vector<EventPtr> piece;
-            for (std::size_t i = trimmed; i < stream.size() && piece.size() < 1 + random() % 5; ++i) {
+            for (std::size_t i = trimmed; i < stream.size() && piece.size() < 1 + random() % 5;
+                 ++i) {
                 if (stream[i]->id > id) {
                     piece.push_back(stream[i]);
                 }
@@ -369,9 +376,9 @@ BOOST_AUTO_TEST_CASE(random_interleavings_lose_nothing_and_repeat_nothing) {
                 step(*client);
             }
             StreamId at = client->from;
-            auto expected = std::upper_bound(
-                stream.begin(), stream.end(), at,
-                [](StreamId id, const EventPtr& entry) { return id < entry->id; });
+            auto expected =
+                std::upper_bound(stream.begin(), stream.end(), at,
+                                 [](StreamId id, const EventPtr& entry) { return id < entry->id; });
             bool good = true;
             for (const EventPtr& got : client->got) {
                 if (got->reset) {  // it stands for what is up to its id

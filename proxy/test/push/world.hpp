@@ -23,7 +23,8 @@ class PushProxy {
     explicit PushProxy(config::Config config)
         : config_(std::move(config)),
           runtime_(config_.threads),
-          limiter_(runtime_.context(0), config_.limits, config_.redis, registry_, runtime_.threads()),
+          limiter_(runtime_.context(0), config_.limits, config_.redis, registry_,
+                   runtime_.threads()),
           hub_(contexts(runtime_), config_, registry_),
           door_(
               runtime_, config_, registry_, limiter_,
@@ -115,7 +116,8 @@ class World {
     std::vector<Message> stream() const { return stream_entries(redis.tcp(), relay_.stream); }
     std::string header() const { return "X-API-Key: " + key + "\r\n"; }
     void insert(const std::string& aggregate, const std::string& k) {
-        session->run("INSERT INTO things (aggregate, key) VALUES ('" + aggregate + "', '" + k + "')");
+        session->run("INSERT INTO things (aggregate, key) VALUES ('" + aggregate + "', '" + k +
+                     "')");
     }
 
     const config::Relay& relay_settings() const { return relay_; }
