@@ -234,12 +234,21 @@ std::vector<Setting> settings(Config& c) {
         {"admin", "listen", endpoint(c.admin.listen), true},
 
         {"wire", "listen", endpoint(c.wire.listen), true},
+        {"wire", "socket_directory", text(c.wire.socket_directory), true},
         {"wire", "upstream", endpoint(c.wire.upstream), true},
         {"wire", "max_connections", whole(c.wire.max_connections, 1, 1000000)},
         {"wire", "startup_timeout", duration(c.wire.startup_timeout, 1ms, 1h)},
         {"wire", "connect_timeout", duration(c.wire.connect_timeout, 1ms, 1h)},
         {"wire", "login_timeout", duration(c.wire.login_timeout, 1ms, 1h)},
         {"wire", "max_cancels", whole(c.wire.max_cancels, 1, 1000000)},
+        {"wire", "tls", choice(c.wire.tls, {"off", "allow", "require"}), true},
+        {"wire", "tls_cert", text(c.wire.tls_cert), true},
+        {"wire", "tls_key", text(c.wire.tls_key), true},
+        {"wire", "upstream_tls",
+         choice(c.wire.upstream_tls, {"disable", "prefer", "require", "verify-ca", "verify-full"}),
+         true},
+        {"wire", "upstream_ca", text(c.wire.upstream_ca), true},
+        {"wire", "upstream_name", text(c.wire.upstream_name), true},
 
         {"database", "conninfo", text(c.database.conninfo), true, true},
         {"database", "pool_size", whole(c.database.pool_size, 1, 1000)},
@@ -271,6 +280,7 @@ std::vector<Setting> settings(Config& c) {
         {"limits", "premium_burst", whole(c.limits.premium.burst, 1, 1000000)},
         {"limits", "address_rate", whole(c.limits.address.rate, 1, 1000000)},
         {"limits", "address_burst", whole(c.limits.address.burst, 1, 1000000)},
+
         {"cache", "enabled", flag(c.cache.enabled)},
         {"cache", "l1_bytes", bytes(c.cache.l1_bytes, MiB, 1024 * 1024 * MiB)},
         {"cache", "l2", flag(c.cache.l2)},
@@ -284,7 +294,17 @@ std::vector<Setting> settings(Config& c) {
         {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
         {"push", "allowed_origins", origins(c.push.allowed_origins), true},
 
+        {"timing", "enabled", flag(c.timing.enabled)},
+        {"timing", "slow_query", duration(c.timing.slow_query, 0ms, 24h)},
+        {"timing", "slow_lines", whole(c.timing.slow_lines, 1, 100000)},
+        {"timing", "server_timing", choice(c.timing.server_timing, {"off", "on-request", "always"}),
+         true},
+
+        {"pgbouncer", "conninfo", text(c.pgbouncer.conninfo), true, true},
+        {"pgbouncer", "interval", duration(c.pgbouncer.interval, 100ms, 1h)},
+
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
+        {"log", "slow_query", text(c.log.slow_query), true},
     };
 }
 

@@ -50,6 +50,7 @@ class Exchange {
     std::string_view method;  // as sent: "GET"
     std::string_view target;  // as sent: "/agents/?limit=10"
     std::string request_id;
+    TimePoint begun;        // when its head had been read, and its body if that was asked for
     TimePoint deadline;     // for the answer
     net::ip::address peer;  // at the other end of the connection
     std::string body;       // after receive_body()
@@ -60,7 +61,8 @@ class Exchange {
     virtual std::vector<std::string_view> headers(std::string_view name) const = 0;
     // Whether the request announces a body, even an empty one.
     virtual bool has_body() const = 0;
-    // Reads the body; the answer to give instead when that fails. `deadline` then counts from here.
+    // Reads the body; the answer to give instead when that fails. `begun` and `deadline` then count
+    // from here.
     virtual Task<std::optional<Response>> receive_body() = 0;
 };
 

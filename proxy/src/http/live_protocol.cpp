@@ -1,7 +1,7 @@
 // The two formats, and the requests of clients.
 #include "http/live_protocol.hpp"
 
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 #include "push/json_reader.hpp"
 
 namespace muster::http {

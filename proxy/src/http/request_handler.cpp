@@ -22,12 +22,12 @@ std::vector<BoundCall> bind_all(const std::vector<config::Route>& routes, bool c
     return calls;
 }
 
-std::vector<std::string> names_of(const std::vector<config::Route>& routes) {
-    std::vector<std::string> names;
-    for (const config::Route& route : routes) {
-        names.push_back(route.name);
+std::vector<std::string> texts_of(const std::vector<BoundCall>& calls) {
+    std::vector<std::string> texts;
+    for (const BoundCall& call : calls) {
+        texts.push_back(call.sql());
     }
-    return names;
+    return texts;
 }
 
 bool is_read(std::string_view method) {
@@ -65,7 +65,8 @@ class InFlight {
 }  // namespace
 
 Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_, cache::Cache* shared_cache, push::Hub* shared_hub)
+               limit::Limiter& limiter_, timing::Timing& timing, cache::Cache* shared_cache,
+               push::Hub* shared_hub)
     : http(config.http),
       limiter(limiter_),
       routes(config.routes),
@@ -75,8 +76,8 @@ Shared::Shared(const config::Config& config, metrics::Registry& registry, unsign
       calls(bind_all(routes, shared_cache != nullptr)),
       plans(routes.begin(), routes.end()),
       route_state(routes.size()),
-      metrics(registry, routes, threads),
-      query_times(registry, names_of(routes), threads) {}
+      metrics(registry, routes, threads, timing.enabled()),
+      time_keeper(config, registry, timing, texts_of(calls), threads) {}
 
 RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                                const config::Database& database, std::shared_ptr<Shared> shared,
@@ -85,12 +86,8 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
       thread_(thread),
       shared_(std::move(shared)),
       counters_(shared_->metrics.thread(thread)),
-      pool_(context,
-            {database.conninfo, database.pool_size, database.pool_queue, database.connect_timeout,
-             [this](std::chrono::nanoseconds waited) {
-                 counters_->pool_wait.record(waited);
-                 counters_->observe(pool_);
-             }}),
+      pool_(context, {database.conninfo, database.pool_size, database.pool_queue,
+                      database.connect_timeout, wait_recorder()}),
       keys_(context, pool_, shared_->limiter, shared_->http.key_grace),
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
     if (shared_->cache != nullptr) {
@@ -104,16 +101,46 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
     const InFlight in_flight(counters_->in_flight);
-    Passage passage{exchange, {}, other(*shared_, OtherEndpoint::none), {}, {}, {}};
+    Passage passage{exchange,
+                    {},
+                    other(*shared_, OtherEndpoint::none),
+                    {shared_->time_keeper, thread_, exchange}};
     Response response = co_await pass(passage);
     if (passage.verdict) {
         add_limit_headers(response, *passage.verdict);
     }
-    counters_->count(passage.endpoint, exchange.method, response.status);
-    counters_->observe(pool_);
+    finish(passage, response);
     spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
                   exchange.target.substr(0, exchange.target.find('?')), response.status);
     co_return response;
+}
+
+// Counts and times a request that has its answer. Those without a key are not told its times.
+void RequestHandler::finish(const Passage& passage, Response& response) {
+    counters_->count(passage.endpoint, passage.exchange.method, response.status);
+    counters_->observe(pool_);
+    if (!shared_->time_keeper.enabled()) {
+        return;
+    }
+    const auto total = Clock::now() - passage.exchange.begun;
+    counters_->time(passage.endpoint, response.status, total);
+    if (passage.identity) {
+        std::string header = passage.times.header(total, response);
+        if (!header.empty()) {
+            response.headers.emplace_back("Server-Timing", std::move(header));
+        }
+    }
+}
+
+// What the pool tells of each wait; nothing with timing off.
+std::function<void(std::chrono::nanoseconds)> RequestHandler::wait_recorder() {
+    if (!shared_->time_keeper.enabled()) {
+        return nullptr;
+    }
+    return [this](std::chrono::nanoseconds waited) {
+        counters_->pool_wait.record(waited);
+        counters_->observe(pool_);
+    };
 }
 
 void RequestHandler::stop() {
@@ -328,7 +355,10 @@ Task<Response> RequestHandler::read_cached(Passage& passage,
     const CachedReads::Question question{passage.exchange, passage.target,
                                          shared_->plans[passage.match->route], values,
                                          [&] { return ask(passage, values); }};
-    co_return co_await cached_reads_->answer(question);
+    passage.times.looking();
+    Response response = co_await cached_reads_->answer(question);
+    passage.times.looked();
+    co_return response;
 }
 
 // A cached route's question to the database.
@@ -364,16 +394,14 @@ Task<Result<postgres::Rows, Problem>> RequestHandler::query(
     const BoundCall& call = shared_->calls[passage.match->route];
     const TimePoint deadline = passage.exchange.deadline;
     for (bool retried = false;; retried = true) {
+        passage.times.waiting();
         auto lease = co_await pool_.acquire(deadline);
         if (!lease) {
             co_return unavailable(lease.error());
         }
-        const TimePoint begun = Clock::now();
+        passage.times.asking();
         auto rows = co_await lease.value()->query(call.sql().c_str(), values, deadline);
-        const auto outcome = rows                               ? timing::Outcome::success
-                             : rows.error().sqlstate == "57014" ? timing::Outcome::timeout
-                                                                : timing::Outcome::error;
-        shared_->query_times.record(thread_, passage.match->route, outcome, Clock::now() - begun);
+        const auto outcome = passage.times.answered(passage.match->route, rows);
         const bool again = !rows && rows.error().connection_lost &&
                            outcome == timing::Outcome::error && !retried &&
                            is_read(passage.exchange.method);

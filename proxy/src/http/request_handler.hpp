@@ -16,11 +16,12 @@
 #include "http/health.hpp"
 #include "http/keys.hpp"
 #include "http/live.hpp"
+#include "http/request_times.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
 #include "limit/limiter.hpp"
 #include "postgres/pool.hpp"
-#include "timing/query_times.hpp"
+#include "timing/timing.hpp"
 
 namespace muster::http {
 
@@ -28,7 +29,7 @@ namespace muster::http {
 struct Shared {
     // `cache` may be null: nothing is cached then. So may `hub`: there are no live updates then.
     Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-           limit::Limiter& limiter, cache::Cache* cache, push::Hub* hub);
+           limit::Limiter& limiter, timing::Timing& timing, cache::Cache* cache, push::Hub* hub);
 
     const config::Http http;
     limit::Limiter& limiter;
@@ -40,7 +41,7 @@ struct Shared {
     const std::vector<CachePlan> plans;  // likewise
     RouteState route_state;
     DoorMetrics metrics;
-    timing::QueryTimes query_times;
+    TimeKeeper time_keeper;
     std::atomic<bool> stopping{false};
 };
 
@@ -65,12 +66,15 @@ class RequestHandler {
         Exchange& exchange;
         Target target;
         std::size_t endpoint;  // for the count
-        std::optional<Router::Match> match;
-        std::shared_ptr<const Identity> identity;
-        std::optional<limit::Verdict> verdict;  // of the rate limits, once they were asked
-        std::optional<Digest> ticket_key = {};  // of the key that a ticket stood for
+        RequestTimes times;
+        std::optional<Router::Match> match = {};
+        std::shared_ptr<const Identity> identity = {};
+        std::optional<limit::Verdict> verdict = {};  // of the rate limits, once they were asked
+        std::optional<Digest> ticket_key = {};       // of the key that a ticket stood for
     };
 
+    std::function<void(std::chrono::nanoseconds)> wait_recorder();
+    void finish(const Passage& passage, Response& response);
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
     Task<std::optional<Response>> live(Passage& passage);

@@ -172,7 +172,7 @@ Task<bool> Session::serve_one() {
     if (!co_await read_head()) {
         co_return false;
     }
-    const TimePoint begun = Clock::now();
+    begun = Clock::now();
     deadline = begun + server_->config_.request_timeout;
     set(State::handling, {});
 
@@ -325,7 +325,8 @@ Task<std::optional<Response>> Session::receive_body() {
             co_await beast_http::async_read(socket_, buffer_, *parser_, capture(ec));
         }
         set(State::handling, {});
-        deadline = Clock::now() + server_->config_.request_timeout;
+        begun = Clock::now();
+        deadline = begun + server_->config_.request_timeout;
     }
     if (!ec) {
         if (!body_read_) {

@@ -8,7 +8,7 @@
 #include <boost/beast/core/string.hpp>
 #include <openssl/evp.h>
 
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 #include "http/problem.hpp"
 
 namespace muster::http::websocket {

@@ -12,12 +12,13 @@
 
 namespace muster::metrics {
 
-// A number that only grows. One writer.
+// A number that only grows, until it is set. One writer.
 class Counter {
   public:
     void add(std::uint64_t n = 1) {
         value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     }
+    void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
     std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
   private:

@@ -1,5 +1,5 @@
-// Ids of entries of the stream of events: `(generation * 2^40 + tick)-n`, so that the id of a change is known before
-// it is published, and is the same whoever publishes it and however often.
+// Ids of entries of the stream of events: `(generation * 2^40 + tick)-n`, so that the id of a
+// change is known before it is published, and is the same whoever publishes it and however often.
 #pragma once
 
 #include <compare>

@@ -26,8 +26,9 @@ class PushProxy {
           limiter_(runtime_.context(0), config_.limits, config_.redis, registry_,
                    runtime_.threads()),
           hub_(contexts(runtime_), config_, registry_),
+          timing_(timing::Timing::make(config_, registry_, runtime_.threads()).value()),
           door_(
-              runtime_, config_, registry_, limiter_,
+              runtime_, config_, registry_, limiter_, *timing_,
               [](net::io_context&, TimePoint) -> Task<bool> { co_return true; }, true, nullptr,
               &hub_) {
         if (const auto error = door_.start()) {
@@ -76,6 +77,7 @@ class PushProxy {
     metrics::Registry registry_;
     limit::Limiter limiter_;
     push::Hub hub_;
+    std::unique_ptr<timing::Timing> timing_;
     http::Door door_;
     std::thread thread_;
     bool graceful_ = false;
