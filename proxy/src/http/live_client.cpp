@@ -149,8 +149,9 @@ Task<> LiveClient::serve() {
 void LiveClient::obey(LiveCommand command) {
     const bool first = !attached_ && !replay_;
     if (command.filter) {
-        // What was heard and waits was chosen by the filter before.
-        if (attached_ && !command.resume) {
+        // What was heard and waits, or found no room, was chosen by the filter before.
+        const bool waits = !listener_.queue.empty() || listener_.queue.overflowed();
+        if (attached_ && waits && !command.resume) {
             command.resume = position();
         }
         listener_.filter = *std::move(command.filter);
