@@ -44,7 +44,8 @@ class Session final : public Exchange {
     Task<bool> write(const Response& response, bool keep);
     Task<bool> discard_body();
     Task<> linger();
-    std::optional<Response> head_mistake() const;
+    std::size_t count_headers();
+    std::optional<Response> head_mistake();
     bool may_stay();
     void set(State state, TimePoint limit);
     void close();
