@@ -15,6 +15,7 @@
 #include "http/start_check.hpp"
 #include "limit/limiter.hpp"
 #include "metrics/registry.hpp"
+#include "push/hub.hpp"
 #include "redis/connection.hpp"
 #include "relay/metrics.hpp"
 #include "relay/relay.hpp"
@@ -87,8 +88,9 @@ int serve(const config::Config& config, bool routes_checked) {
     }
     timing::Pgbouncer pgbouncer(runtime.context(0), config.pgbouncer, registry);
     cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
+    push::Hub hub(contexts(runtime), config, registry);
     http::Door door(runtime, config, registry, limiter, *timing.value(), redis, routes_checked,
-                    config.cache.enabled ? &cache : nullptr);
+                    config.cache.enabled ? &cache : nullptr, config.push.enabled ? &hub : nullptr);
     http::Admin admin(runtime, config,
                       {registry, door.ready(),
                        timing.value()->enabled() ? &timing.value()->statements() : nullptr});
@@ -113,6 +115,9 @@ int serve(const config::Config& config, bool routes_checked) {
     if (config.cache.enabled) {
         cache.start();
     }
+    if (config.push.enabled) {
+        hub.start();
+    }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
@@ -121,6 +126,7 @@ int serve(const config::Config& config, bool routes_checked) {
         limiter.stop();
         pgbouncer.stop();
         cache.stop();
+        hub.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });

@@ -127,6 +127,16 @@ struct Pgbouncer {
     milliseconds interval{5000};  // between two looks at its figures
 };
 
+// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
+struct Push {
+    bool enabled = true;
+    std::size_t max_clients = 5000;            // of all threads together
+    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
+    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
+    milliseconds heartbeat{15000};             // at least so often something is sent
+    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
+};
+
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
 struct Route {
     struct Parameter {
@@ -180,6 +190,7 @@ struct Config {
     Cache cache;
     Timing timing;
     Pgbouncer pgbouncer;
+    Push push;
     Log log;
     std::vector<Route> routes;
 };

@@ -192,6 +192,33 @@ Store networks(std::vector<Network>& target) {
     };
 }
 
+// "https://a.example, https://b.example:8443"; "*" for all, empty for none.
+Store origins(std::vector<std::string>& target) {
+    return [&target](const Value& value) -> std::optional<std::string> {
+        const auto* given = std::get_if<std::string>(&value);
+        std::vector<std::string> read;
+        std::string_view rest = given == nullptr ? std::string_view("?") : *given;
+        while (!rest.empty()) {
+            const std::size_t comma = std::min(rest.find(','), rest.size());
+            std::string_view one = rest.substr(0, comma);
+            rest.remove_prefix(std::min(comma + 1, rest.size()));
+            one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
+            one = one.substr(0, one.find_last_not_of(' ') + 1);
+            const std::size_t scheme = one.find("://");
+            const bool origin = scheme != std::string_view::npos && scheme > 0 &&
+                                scheme + 3 < one.size() &&
+                                one.find_first_of("/ ", scheme + 3) == std::string_view::npos;
+            if (one != "*" && !origin) {
+                return "must be \"*\" or a list of origins such as \"https://a.example, "
+                       "https://b.example:8443\"";
+            }
+            read.emplace_back(one);
+        }
+        target = std::move(read);
+        return std::nullopt;
+    };
+}
+
 }  // namespace
 
 std::string Setting::name() const {
@@ -279,6 +306,13 @@ std::vector<Setting> settings(Config& c) {
 
         {"pgbouncer", "conninfo", text(c.pgbouncer.conninfo), true, true},
         {"pgbouncer", "interval", duration(c.pgbouncer.interval, 100ms, 1h)},
+
+        {"push", "enabled", flag(c.push.enabled)},
+        {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},
+        {"push", "queue_messages", whole(c.push.queue_messages, 1, 1000000)},
+        {"push", "queue_bytes", bytes(c.push.queue_bytes, 1024, 1024 * MiB)},
+        {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
+        {"push", "allowed_origins", origins(c.push.allowed_origins), true},
 
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
         {"log", "slow_query", log_place(c.log.slow_query), true},

@@ -25,11 +25,11 @@ double total(const std::vector<std::shared_ptr<Server>>& servers,
 
 Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
            limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
-           cache::Cache* cache)
+           cache::Cache* cache, push::Hub* hub)
     : runtime_(runtime),
       config_(config),
-      shared_(
-          std::make_shared<Shared>(config, registry, runtime.threads(), limiter, timing, cache)) {
+      shared_(std::make_shared<Shared>(config, registry, runtime.threads(), limiter, timing, cache,
+                                       hub)) {
     if (routes_checked) {
         shared_->route_state.checked({});
     }

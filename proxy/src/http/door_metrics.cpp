@@ -67,7 +67,7 @@ DoorMetrics::DoorMetrics(metrics::Registry& registry, const std::vector<config::
             add_requests(registry, i, routes[i].name, method_index("HEAD"));
         }
     }
-    constexpr std::array<std::string_view, 3> others{"none", "root", "health"};
+    constexpr std::array<std::string_view, 4> others{"none", "root", "health", "live"};
     for (std::size_t other = 0; other < others.size(); ++other) {
         if (timed) {
             add_durations(registry, routes.size() + other, others[other]);

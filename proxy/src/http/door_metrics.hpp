@@ -16,13 +16,13 @@
 namespace muster::http {
 
 // Requests are counted under a route's index, or one of these added to the number of routes.
-enum class OtherEndpoint : std::size_t { none, root, health };
+enum class OtherEndpoint : std::size_t { none, root, health, live };
 
 class DoorMetrics {
   public:
     // One thread's counters.
     struct Thread {
-        explicit Thread(std::size_t routes) : requests(routes + 3), durations(routes + 3) {}
+        explicit Thread(std::size_t routes) : requests(routes + 4), durations(routes + 4) {}
 
         // Counts a request, and its duration if that was timed.
         void count(std::size_t endpoint, std::string_view method, unsigned status,

@@ -15,6 +15,18 @@
 
 namespace muster::http {
 
+// What becomes of a connection that leaves HTTP's requests and answers behind, once the head of its
+// last answer has been written.
+class Continuation {
+  public:
+    virtual ~Continuation() = default;
+
+    // Owns the connection until its end. `received` came from the client after its request.
+    virtual Task<> run(TcpSocket socket, std::string received) = 0;
+    // The server stops: ends the connection soon. On its thread, before or while it runs.
+    virtual void stop() = 0;
+};
+
 // An answer. The body is either `text` or `view`, which then points into what `kept` keeps alive: a
 // document goes from the database, or from the cache, to the client without being copied.
 struct Response {
@@ -24,6 +36,8 @@ struct Response {
     std::string text;
     std::shared_ptr<const void> kept;
     std::string_view view;
+    // If not null, it goes on after the head, which announces no body.
+    std::shared_ptr<Continuation> continuation;
 
     std::string_view body() const { return kept ? view : std::string_view(text); }
 };

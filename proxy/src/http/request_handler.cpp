@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "http/client_address.hpp"
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
 #include "http/route_answer.hpp"
@@ -65,12 +65,14 @@ class InFlight {
 }  // namespace
 
 Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_, timing::Timing& timing, cache::Cache* shared_cache)
+               limit::Limiter& limiter_, timing::Timing& timing, cache::Cache* shared_cache,
+               push::Hub* shared_hub)
     : http(config.http),
       limiter(limiter_),
       routes(config.routes),
       router(routes),
       cache(shared_cache),
+      hub(shared_hub),
       calls(bind_all(routes, shared_cache != nullptr)),
       plans(routes.begin(), routes.end()),
       route_state(routes.size()),
@@ -90,6 +92,10 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
     if (shared_->cache != nullptr) {
         cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
+    }
+    if (shared_->hub != nullptr) {
+        live_ = std::make_shared<Live>(context, thread, *shared_->hub, keys_, shared_->limiter,
+                                       shared_->http.write_timeout);
     }
 }
 
@@ -142,6 +148,9 @@ void RequestHandler::stop() {
     if (cached_reads_) {
         cached_reads_->close();
     }
+    if (live_) {
+        live_->stop();
+    }
 }
 
 // The whole way of a request: each stage may answer it, and the last one does.
@@ -153,6 +162,9 @@ Task<Response> RequestHandler::pass(Passage& passage) {
     passage.target = std::move(target).value();
 
     if (auto answered = co_await built_in(passage)) {
+        co_return *std::move(answered);
+    }
+    if (auto answered = co_await live(passage)) {
         co_return *std::move(answered);
     }
     if (auto refused = find_route(passage)) {
@@ -225,7 +237,8 @@ std::optional<Response> RequestHandler::find_route(Passage& passage) {
 // owner may share the address with others.
 Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
     const Exchange& exchange = passage.exchange;
-    const auto digest = Keys::presented(exchange);
+    const auto digest = passage.ticket_key ? Result<Digest, Problem>(*passage.ticket_key)
+                                           : Keys::presented(exchange);
     std::optional<Keys::Answer> answer =
         digest ? keys_.recall(digest.value()) : Keys::Answer(digest.error());
     const bool stranger = answer ? !answer->has_value() : !keys_.recognizes(digest.value());
@@ -264,7 +277,7 @@ Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
     if (!bucket) {
         co_return std::nullopt;
     }
-    const std::int64_t cost = shared_->routes[passage.match->route].cost;
+    const std::int64_t cost = passage.match ? shared_->routes[passage.match->route].cost : 1;
     passage.verdict = shared_->limiter.decide(thread_, bucket, cost);
     if (!passage.verdict) {
         passage.verdict = co_await shared_->limiter.admit(thread_, context_, bucket, cost);
@@ -459,6 +472,10 @@ Response RequestHandler::root() const {
     out = R"({"service":"muster","version":")" + std::string(version) +
           R"(","status":"operational","endpoints":{)";
     out += R"("health":"GET /health","live":"GET /health/live","ready":"GET /health/ready")";
+    if (live_) {
+        out += R"(,"websocket":"GET /ws","event_stream":"GET /events/stream")"
+               R"(,"tickets":"POST /tickets")";
+    }
     for (const config::Route& route : shared_->routes) {
         out += ',';
         append_json_string(out, route.name);

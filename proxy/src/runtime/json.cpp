@@ -87,4 +87,15 @@ std::string utc_text(std::chrono::system_clock::time_point moment) {
     return text.data();
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = sequence_length(text);
+        if (length == 0) {
+            return false;
+        }
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 }  // namespace muster
