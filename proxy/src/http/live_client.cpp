@@ -207,7 +207,8 @@ Task<> LiveClient::replay_some() {
     unreadable_since_.reset();
     piece_.learn(piece.value());
     const bool brought = !piece.value().empty();
-    for (const EventPtr& event : replay_->take(std::move(piece).value())) {
+    const std::vector<EventPtr> events = replay_->take(std::move(piece).value());
+    for (const EventPtr& event : events) {
         if (listener_.filter.matches(*event)) {
             put(event);
         }

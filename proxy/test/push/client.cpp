@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include <boost/asio/connect.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/string_body.hpp>
 
 namespace muster::test {

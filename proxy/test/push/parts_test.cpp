@@ -15,9 +15,10 @@
 #include "push/replay.hpp"
 #include "push/station.hpp"
 
-using namespace muster;
+using muster::Clock;
+using muster::TimePoint;
+namespace metrics = muster::metrics;
 using namespace muster::push;
-using muster::push::Event;
 using namespace std::chrono_literals;
 
 namespace {
