@@ -122,6 +122,32 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_is_accepted_and_states_the_defaults) {
     BOOST_TEST(config.http.trusted_proxies.empty());
     BOOST_TEST((config.http.key_grace == defaults.http.key_grace));
     BOOST_TEST(config.log.level == defaults.log.level);
+    BOOST_TEST(config.log.slow_query == defaults.log.slow_query);
+    BOOST_TEST(config.timing.enabled == defaults.timing.enabled);
+    BOOST_TEST((config.timing.slow_query == defaults.timing.slow_query));
+    BOOST_TEST(config.timing.slow_lines == defaults.timing.slow_lines);
+    BOOST_TEST(config.timing.server_timing == defaults.timing.server_timing);
+    BOOST_TEST(config.pgbouncer.conninfo == defaults.pgbouncer.conninfo);
+    BOOST_TEST((config.pgbouncer.interval == defaults.pgbouncer.interval));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_told_of_times) {
+    const Config config = accepted(
+        "[timing]\nslow_query = \"0ms\"\nserver_timing = \"always\"\n"
+        "[log]\nslow_query = \"/var/log/slow.json\"\n" +
+        route("name = \"r\"\nmatch = \"GET /a\"\ncall = \"f()\"\nslow = \"2s\"\n"));
+    BOOST_TEST((config.timing.slow_query == milliseconds(0)));
+    BOOST_TEST(config.log.slow_query == "/var/log/slow.json");
+    BOOST_TEST((config.routes.at(0).slow == milliseconds(2000)));
+    refused("[timing]\nserver_timing = \"sometimes\"\n", 2, {"off, on-request, always"});
+    refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "100ms"});
+    refused("[timing]\nslow_lines = 0\n", 2, {"timing.slow_lines", "from 1"});
+    refused("[log]\nslow_query = \"\"\n", 2, {"log.slow_query", "stderr"});
+    refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "100ms"});
+    for (const char* slow : {"5", "\"often\"", "\"25h\""}) {
+        refused(route("name = \"r\"\nmatch = \"GET /a\"\ncall = \"f()\"\nslow = ") + slow + "\n", 5,
+                {"slow must be a duration"});
+    }
 }
 
 BOOST_AUTO_TEST_CASE(values_are_read_with_their_units) {
