@@ -113,6 +113,30 @@ struct Cache {
     milliseconds negative_ttl{2000};          // of "there is no such thing"
 };
 
+// What is timed, and who is told.
+struct Timing {
+    bool enabled = true;             // off: no clock is read for it, and nothing kept
+    milliseconds slow_query{100};    // from there on a query has its line in the slow-query log
+    std::uint32_t slow_lines = 100;  // a second; what is above is counted, not written
+    std::string server_timing = "on-request";
+};
+
+// The console of the pgbouncer that `database` connects to.
+struct Pgbouncer {
+    std::string conninfo;         // to its database "pgbouncer", as one of stats_users; empty: none
+    milliseconds interval{5000};  // between two looks at its figures
+};
+
+// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
+struct Push {
+    bool enabled = true;
+    std::size_t max_clients = 5000;            // of all threads together
+    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
+    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
+    milliseconds heartbeat{15000};             // at least so often something is sent
+    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
+};
+
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
 struct Route {
     struct Parameter {
@@ -142,12 +166,14 @@ struct Route {
     std::optional<Caching> cache;  // GET only
     std::vector<Tag> writes;       // what a call of it changes
     unsigned success = 200;
-    std::uint32_t cost = 1;  // tokens of its sender's quota
-    int line = 0;            // of the route in its file, for messages
+    std::optional<milliseconds> slow;  // in place of timing.slow_query
+    std::uint32_t cost = 1;            // tokens of its sender's quota
+    int line = 0;                      // of the route in its file, for messages
 };
 
 struct Log {
     std::string level = "info";
+    std::string slow_query = "stderr";  // a file's path, "stderr" or "off"
 };
 
 struct Config {
@@ -162,6 +188,9 @@ struct Config {
     Redis redis;
     Limits limits;
     Cache cache;
+    Timing timing;
+    Pgbouncer pgbouncer;
+    Push push;
     Log log;
     std::vector<Route> routes;
 };

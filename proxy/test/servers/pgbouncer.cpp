@@ -8,21 +8,24 @@
 
 namespace muster::test {
 
-Pgbouncer::Pgbouncer(unsigned short server_port, const std::string& auth) : port_(free_port()) {
+Pgbouncer::Pgbouncer(unsigned short server_port, const std::string& settings,
+                     const std::string& users)
+    : port_(free_port()) {
     const auto directory = sandbox_.path().string();
-    std::ofstream(sandbox_.path() / "users.txt") << "\"postgres\" \"\"\n\"recorder\" \"\"\n";
+    std::ofstream(sandbox_.path() / "users.txt") << "\"postgres\" \"\"\n" << users;
     std::ofstream(sandbox_.path() / "pgbouncer.ini")
         << "[databases]\n* = host=127.0.0.1 port=" << server_port
         << " auth_user=postgres\n"
            "[pgbouncer]\n"
            "listen_addr = 127.0.0.1\nlisten_port = "
         << port_ << "\nunix_socket_dir = " << directory
-        << "\nauth_type = " << auth << "\nauth_file = " << directory
+        << "\nauth_type = scram-sha-256\nauth_file = " << directory
         << "/users.txt\n"
            "auth_query = select usename, passwd from pg_catalog.pg_shadow where usename = $1\n"
            "pool_mode = transaction\nmax_client_conn = 2000\ndefault_pool_size = 10\n"
            "server_login_retry = 1\nquery_wait_timeout = 5\n"
-           "ignore_startup_parameters = extra_float_digits,options\n";
+           "ignore_startup_parameters = extra_float_digits,options\n"
+        << settings;
     start();
 }
 

@@ -10,11 +10,14 @@ namespace muster::test {
 
 class Pgbouncer {
   public:
-    // Starts it on a free port of 127.0.0.1; roles and their passwords are the server's.
-    explicit Pgbouncer(const PostgresServer& server) : Pgbouncer(server.port()) {}
-    // In front of what leads to such a server, on this port of 127.0.0.1. With `auth` "trust" the
-    // roles postgres and recorder may enter without a password.
-    explicit Pgbouncer(unsigned short server_port, const std::string& auth = "scram-sha-256");
+    // Starts it on a free port of 127.0.0.1; roles and their passwords are the server's. `settings`
+    // and `users` are more lines of its configuration and of its users' file.
+    explicit Pgbouncer(const PostgresServer& server, const std::string& settings = "",
+                       const std::string& users = "")
+        : Pgbouncer(server.port(), settings, users) {}
+    // In front of what leads to such a server, on this port of 127.0.0.1.
+    explicit Pgbouncer(unsigned short server_port, const std::string& settings = "",
+                       const std::string& users = "");
 
     unsigned short port() const { return port_; }
 

@@ -49,11 +49,13 @@ struct World {
         postgres.psql("create role cleartext login password 'secret'");
         postgres.psql("create role unwelcome login");
         postgres.psql("create database recorder owner recorder");
+        const std::string trust = "auth_type = trust\n";
+        const std::string users = "\"recorder\" \"\"\n";
         to_postgres = door(postgres.port(), "disable");
         to_postgres_by_tls = door(postgres.port(), "require");
-        pgbouncer = std::make_unique<Pgbouncer>(postgres.port(), "trust");
+        pgbouncer = std::make_unique<Pgbouncer>(postgres.port(), trust, users);
         to_pgbouncer = door(pgbouncer->port(), "disable");
-        pgbouncer_to_door = std::make_unique<Pgbouncer>(to_postgres->port(), "trust");
+        pgbouncer_to_door = std::make_unique<Pgbouncer>(to_postgres->port(), trust, users);
     }
 
     static std::unique_ptr<Door> door(std::uint16_t upstream, const std::string& tls) {
