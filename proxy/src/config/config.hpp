@@ -118,6 +118,16 @@ struct Cache {
     milliseconds negative_ttl{2000};          // of "there is no such thing"
 };
 
+// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
+struct Push {
+    bool enabled = true;
+    std::size_t max_clients = 5000;            // of all threads together
+    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
+    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
+    milliseconds heartbeat{15000};             // at least so often something is sent
+    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
+};
+
 // What is timed, and who is told.
 struct Timing {
     bool enabled = true;             // off: no clock is read for it, and nothing kept
@@ -130,16 +140,6 @@ struct Timing {
 struct Pgbouncer {
     std::string conninfo;         // to its database "pgbouncer", as one of stats_users; empty: none
     milliseconds interval{5000};  // between two looks at its figures
-};
-
-// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
-struct Push {
-    bool enabled = true;
-    std::size_t max_clients = 5000;            // of all threads together
-    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
-    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
-    milliseconds heartbeat{15000};             // at least so often something is sent
-    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
 };
 
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
@@ -194,9 +194,9 @@ struct Config {
     Redis redis;
     Limits limits;
     Cache cache;
+    Push push;
     Timing timing;
     Pgbouncer pgbouncer;
-    Push push;
     Log log;
     std::vector<Route> routes;
 };

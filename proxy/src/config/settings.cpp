@@ -343,6 +343,13 @@ std::vector<Setting> settings(Config& c) {
         {"cache", "l2_timeout", duration(c.cache.l2_timeout, 1ms, 10s)},
         {"cache", "negative_ttl", duration(c.cache.negative_ttl, 0ms, 10s)},
 
+        {"push", "enabled", flag(c.push.enabled)},
+        {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},
+        {"push", "queue_messages", whole(c.push.queue_messages, 1, 1000000)},
+        {"push", "queue_bytes", bytes(c.push.queue_bytes, 1024, 1024 * MiB)},
+        {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
+        {"push", "allowed_origins", origins(c.push.allowed_origins), true},
+
         {"timing", "enabled", flag(c.timing.enabled)},
         {"timing", "slow_query", duration(c.timing.slow_query, 0ms, 24h)},
         {"timing", "slow_lines", whole(c.timing.slow_lines, 1, 100000)},
@@ -351,13 +358,6 @@ std::vector<Setting> settings(Config& c) {
 
         {"pgbouncer", "conninfo", text(c.pgbouncer.conninfo), true, true},
         {"pgbouncer", "interval", duration(c.pgbouncer.interval, 100ms, 1h)},
-
-        {"push", "enabled", flag(c.push.enabled)},
-        {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},
-        {"push", "queue_messages", whole(c.push.queue_messages, 1, 1000000)},
-        {"push", "queue_bytes", bytes(c.push.queue_bytes, 1024, 1024 * MiB)},
-        {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
-        {"push", "allowed_origins", origins(c.push.allowed_origins), true},
 
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
         {"log", "access", log_place(c.log.access), true},

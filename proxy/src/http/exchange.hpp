@@ -67,6 +67,7 @@ class Exchange {
     TimePoint answered;     // when it had its answer, if the handler has said so
     net::ip::address peer;  // at the other end of the connection
     std::string body;       // after receive_body()
+    bool prefers = false;   // whether it has a header Prefer
 
     // The first header of this name, whatever its case.
     virtual std::optional<std::string_view> header(std::string_view name) const = 0;

@@ -63,7 +63,8 @@ class Live : public std::enable_shared_from_this<Live> {
     std::unordered_set<LiveClient*> clients_;
     Timer sweep_timer_;
     Timer check_timer_;
-    bool tending_ = false;
+    bool sweeping_ = false;
+    bool checking_ = false;
     std::weak_ptr<const void> owner_;
 };
 

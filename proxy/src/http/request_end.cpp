@@ -30,18 +30,18 @@ void RequestHandler::finish(const Passage& passage, Response& response) {
                   response.status);
 }
 
-// Counts and times a request that has its answer. Those without a key are not told its times.
+// Counts and times it. Those without a key are not told its times.
 void RequestHandler::count(const Passage& passage, Response& response) {
-    counters_->count(passage.endpoint, passage.exchange.method, response.status);
-    counters_->observe(pool_);
-    passage.exchange.answered = Clock::now();
-    if (!shared_->time_keeper.enabled()) {
-        return;
+    Exchange& exchange = passage.exchange;
+    exchange.answered = Clock::now();
+    std::optional<std::chrono::nanoseconds> total;
+    if (shared_->time_keeper.enabled()) {
+        total = exchange.answered - exchange.begun;
     }
-    const auto total = passage.exchange.answered - passage.exchange.begun;
-    counters_->time(passage.endpoint, response.status, total);
-    if (passage.identity && passage.times.wanted()) {
-        response.headers.emplace_back("Server-Timing", passage.times.header(total, response));
+    counters_->count(passage.endpoint, exchange.method, response.status, total);
+    counters_->observe(pool_);
+    if (total && passage.identity && passage.times.wanted()) {
+        response.headers.emplace_back("Server-Timing", passage.times.header(*total, response));
     }
 }
 

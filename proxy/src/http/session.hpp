@@ -45,7 +45,8 @@ class Session final : public Exchange {
     Task<bool> discard_body();
     Task<> go_on(std::shared_ptr<Continuation> continuation);
     Task<> linger();
-    std::optional<Response> head_mistake() const;
+    std::size_t count_headers();
+    std::optional<Response> head_mistake();
     void set(State state, TimePoint limit);
     void close();
 

@@ -6,7 +6,7 @@
 //
 //   startup       the untyped first packets, a pure parser
 //   scanner       message boundaries in one direction, pure
-//   conversation  is the session between two requests, pure
+//   pipeline      which requests are outstanding, and whether the session is between two, pure
 //   tls, leg      a socket with TLS on it or not, and the certificates for that
 //   upstream      connecting to the server behind the door
 //   session       one client from accept to close
