@@ -181,9 +181,10 @@ void refuse_unknown_keys(const toml::table& table, std::initializer_list<std::st
 }
 
 Route read_route(const toml::table& table) {
-    refuse_unknown_keys(table,
-                        {"name", "match", "params", "call", "success", "cost", "cache", "writes"},
-                        "a route");
+    refuse_unknown_keys(
+        table,
+        {"name", "match", "params", "call", "success", "cost", "cache", "writes", "idempotent"},
+        "a route");
     Route route;
     route.line = static_cast<int>(line_of(table));
     route.name = required_text(table, "name");
@@ -224,6 +225,15 @@ Route read_route(const toml::table& table) {
             throw LineError{line_of(*cost), "cost must be a number of tokens from 1 to 1000000"};
         }
         route.cost = static_cast<std::uint32_t>(*tokens);
+    }
+    route.idempotent = route.method != "GET";
+    if (const toml::node* idempotent = table.get("idempotent")) {
+        const auto wanted = idempotent->value_exact<bool>();
+        if (!wanted || (*wanted && route.method == "GET")) {
+            throw LineError{line_of(*idempotent),
+                            "idempotent must be true or false, and a GET route has no use for it"};
+        }
+        route.idempotent = *wanted;
     }
     check_parameters(route, table);
     read_caching(route, table);

@@ -72,8 +72,10 @@ Shared::Shared(const config::Config& config, metrics::Registry& registry, unsign
       router(routes),
       cache(shared_cache),
       calls(bind_all(routes, shared_cache != nullptr)),
+      idempotent_calls(routes.begin(), routes.end()),
       plans(routes.begin(), routes.end()),
       route_state(routes.size()),
+      circuits(config.breaker, routes, registry),
       metrics(registry, routes, threads),
       query_times(registry, names_of(routes), threads) {}
 
@@ -90,7 +92,8 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                  counters_->pool_wait.record(waited);
                  counters_->observe(pool_);
              }}),
-      keys_(context, pool_, shared_->limiter, shared_->http.key_grace),
+      keys_(context, pool_, shared_->limiter, shared_->circuits.database(),
+            shared_->http.key_grace),
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
     if (shared_->cache != nullptr) {
         cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
@@ -281,15 +284,28 @@ Task<std::optional<Response>> RequestHandler::receive(Passage& passage) {
 Task<Response> RequestHandler::call(Passage& passage) {
     const std::size_t route = passage.match->route;
     const BoundCall& call = shared_->calls[route];
+    std::optional<IdempotentRequest> once;
+    if (shared_->routes[route].idempotent) {
+        auto key = idempotency_key(passage.exchange);
+        if (!key) {
+            co_return respond(key.error());
+        }
+        if (key.value()) {
+            once.emplace(*std::move(key).value(), passage.exchange, passage.target);
+        }
+    }
     const auto values = call.bind(passage.match->values, passage.target, passage.exchange.body);
     if (!values) {
         co_return respond(values.error());
+    }
+    if (once) {
+        co_return co_await call_once(passage, values.value(), *once);
     }
     if (cached_reads_ && shared_->plans[route].caches()) {
         co_return co_await read_cached(passage, values.value());
     }
     const cache::Fence::Era era = call.traced() ? cached_reads_->era() : 0;
-    auto rows = co_await query(passage, values.value());
+    auto rows = co_await query(passage, call.sql(), values.value(), false);
     if (!rows) {
         co_return respond(rows.error());
     }
@@ -304,7 +320,7 @@ Task<Response> RequestHandler::call(Passage& passage) {
                                          shared_->plans[route].written_tags(values.value()));
         }
     }
-    Response response = answer(passage, std::move(rows).value());
+    Response response = answer(passage, std::move(rows).value(), call.traced());
     if (!token.empty()) {
         response.headers.emplace_back("Muster-Token", std::move(token));
     }
@@ -313,16 +329,21 @@ Task<Response> RequestHandler::call(Passage& passage) {
 
 Task<Response> RequestHandler::read_cached(Passage& passage,
                                            const std::vector<postgres::Parameter>& values) {
-    const CachedReads::Question question{passage.exchange, passage.target,
-                                         shared_->plans[passage.match->route], values,
-                                         [&] { return ask(passage, values); }};
+    const std::size_t route = passage.match->route;
+    const CachedReads::Question question{passage.exchange,
+                                         passage.target,
+                                         shared_->plans[route],
+                                         values,
+                                         [&] { return ask(passage, values); },
+                                         [&] { return shared_->circuits.refuses(route); }};
     co_return co_await cached_reads_->answer(question);
 }
 
 // A cached route's question to the database.
 Task<CachedReads::Answer> RequestHandler::ask(Passage& passage,
                                               const std::vector<postgres::Parameter>& values) {
-    const auto rows = co_await query(passage, values);
+    const auto rows =
+        co_await query(passage, shared_->calls[passage.match->route].sql(), values, true);
     if (!rows) {
         co_return rows.error();
     }
@@ -345,26 +366,41 @@ Task<CachedReads::Answer> RequestHandler::ask(Passage& passage,
     co_return fresh;
 }
 
-// Runs the route's statement. A read that finds its connection dead is tried once more: the server
-// may have closed it since it was last used, and nothing can have been done twice.
+// Runs a statement of the route. One that is `repeatable`, and any of a read, is tried once more
+// when it finds its connection dead: the server may have closed it since it was last used, and
+// nothing can have been done twice.
 Task<Result<postgres::Rows, Problem>> RequestHandler::query(
-    Passage& passage, const std::vector<postgres::Parameter>& values) {
-    const BoundCall& call = shared_->calls[passage.match->route];
+    Passage& passage, const std::string& sql, const std::vector<postgres::Parameter>& values,
+    bool repeatable) {
     const TimePoint deadline = passage.exchange.deadline;
+    const std::size_t route = passage.match->route;
+    const Circuits& circuits = shared_->circuits;
     for (bool retried = false;; retried = true) {
+        const auto pass = circuits.admit(route);
+        if (!pass) {
+            co_return pass.error();
+        }
+        const bool resting = pool_.resting();
         auto lease = co_await pool_.acquire(deadline);
         if (!lease) {
+            if (is_outage(lease.error()) && !resting) {
+                circuits.settle(route, pass.value(), &lease.error());
+            }
             co_return unavailable(lease.error());
         }
+        if (circuits.overtaken(route, pass.value())) {
+            co_return Circuits::unavailable();
+        }
         const TimePoint begun = Clock::now();
-        auto rows = co_await lease.value()->query(call.sql().c_str(), values, deadline);
+        auto rows = co_await lease.value()->query(sql.c_str(), values, deadline);
         const auto outcome = rows                               ? timing::Outcome::success
                              : rows.error().sqlstate == "57014" ? timing::Outcome::timeout
                                                                 : timing::Outcome::error;
         shared_->query_times.record(thread_, passage.match->route, outcome, Clock::now() - begun);
+        circuits.settle(route, pass.value(), rows ? nullptr : &rows.error());
         const bool again = !rows && rows.error().connection_lost &&
                            outcome == timing::Outcome::error && !retried &&
-                           is_read(passage.exchange.method);
+                           (repeatable || is_read(passage.exchange.method));
         if (rows) {
             co_return std::move(rows).value();
         }
@@ -375,11 +411,10 @@ Task<Result<postgres::Rows, Problem>> RequestHandler::query(
 }
 
 // Turns the function's row into the answer.
-Response RequestHandler::answer(const Passage& passage, postgres::Rows rows) const {
+Response RequestHandler::answer(const Passage& passage, postgres::Rows rows, bool traced) const {
     const std::size_t route = passage.match->route;
     const auto kept = std::make_shared<const postgres::Rows>(std::move(rows));
-    const auto found =
-        read_answer(*kept, shared_->routes[route].success, shared_->calls[route].traced());
+    const auto found = read_answer(*kept, shared_->routes[route].success, traced);
     if (!found) {
         return respond(broken(passage, found.error()));
     }
