@@ -118,17 +118,21 @@ secret() { cat "$dir/secrets/$1"; }
 # make_secrets makes each password once.
 make_secrets() {
     local name
-    for name in postgres muster_app muster_relay_login pgbouncer_auth redis redis_admin; do
+    for name in postgres muster_app muster_relay_login pgbouncer_auth muster_stats redis redis_admin; do
         if [ ! -s "$dir/secrets/$name" ]; then
             od -An -v -tx1 -N16 /dev/urandom | tr -d ' \n' | put "secrets/$name"
         fi
     done
-    put secrets/pgbouncer_users <<<"\"pgbouncer_auth\" \"$(secret pgbouncer_auth)\""
+    put secrets/pgbouncer_users <<EOT
+"pgbouncer_auth" "$(secret pgbouncer_auth)"
+"muster_stats" "$(secret muster_stats)"
+EOT
     # libpq takes the first line that fits; the proxy's connection strings name this file.
     put secrets/pgpass <<EOT
 *:*:*:postgres:$(secret postgres)
 *:*:*:muster_app:$(secret muster_app)
 *:*:*:muster_relay_login:$(secret muster_relay_login)
+*:*:pgbouncer:muster_stats:$(secret muster_stats)
 EOT
 }
 

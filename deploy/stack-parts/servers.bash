@@ -148,6 +148,7 @@ proxy_command() {
         --set "wire.listen=127.0.0.1:$(port wire)" \
         --set "wire.upstream=127.0.0.1:$(port pgbouncer)" \
         --set "database.conninfo=$login port=$(port pgbouncer) user=muster_app" \
+        --set "pgbouncer.conninfo=host=127.0.0.1 port=$(port pgbouncer) dbname=pgbouncer user=muster_stats passfile=$dir/secrets/pgpass" \
         --set "relay.conninfo=$login port=$(port postgres) user=muster_relay_login" \
         --set "redis.address=127.0.0.1:$(port redis)" \
         --set redis.username=muster \

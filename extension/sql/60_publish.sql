@@ -18,6 +18,8 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'muster_publish_change';
 --             null for those that the mode says
 --   ignored   columns that are neither told as changed nor announced
 --   naive     utc where timestamps without time zone are shown as UTC
+-- Empty arguments at the end are left out, for every statement that writes the table copies all of its
+-- triggers' arguments.
 -- Triggers fire in the order of their names, and a change should be announced before what the table's own
 -- triggers make of it: an underscore comes before every letter that an unquoted name can begin with.
 CREATE FUNCTION muster.publish_statement(
@@ -26,11 +28,15 @@ CREATE FUNCTION muster.publish_statement(
 RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
+WITH given AS (
+    SELECT * FROM unnest(ARRAY[event_type, aggregate_type, payload, coalesce(naive, ''), coalesce(ignored::text, ''),
+                               coalesce(key::text, ''), coalesce(shown::text, ''), coalesce(columns::text, '')])
+                  WITH ORDINALITY g(argument, n))
 SELECT format('CREATE OR REPLACE TRIGGER _muster_publish_%s AFTER %s ON %s FOR EACH %s'
-              ' EXECUTE FUNCTION muster.publish_change(%L, %L, %L, %L, %L, %L, %L, %L)',
+              ' EXECUTE FUNCTION muster.publish_change(%s)',
               operation, upper(operation), relation, CASE operation WHEN 'truncate' THEN 'STATEMENT' ELSE 'ROW' END,
-              event_type, aggregate_type, payload, coalesce(key::text, ''), coalesce(columns::text, ''),
-              coalesce(shown::text, ''), coalesce(ignored::text, ''), coalesce(naive, ''))
+              (SELECT string_agg(quote_literal(g.argument), ', ' ORDER BY g.n) FROM given g
+                WHERE g.n <= (SELECT max(l.n) FROM given l WHERE l.argument <> '')))
 $$;
 
 -- publish puts triggers on the table, which from then on announces its changes. Calling it again replaces

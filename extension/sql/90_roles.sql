@@ -31,7 +31,7 @@ BEGIN
           FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'muster'::pg_catalog.regnamespace
            AND (p.proname ~ '^(create|update|delete)_(agent|goal|tool|tool_execution|event)$'
-                OR p.proname IN ('add_agent_tool', 'remove_agent_tool', 'agents', 'agent', 'project', 'api_key')
+                OR p.proname IN ('add_agent_tool', 'remove_agent_tool', 'agents', 'agent', 'project', 'origin', 'api_key')
                 OR p.proname ~ '_json$')
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', target.signature, target.role);

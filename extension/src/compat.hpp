@@ -77,6 +77,25 @@ inline int my_process_number() {
 #endif
 }
 
+// Has `request` ask for its shared memory when the server counts what it needs: where there is a
+// hook for that, in it, after those that were there before. To be called while preloading, once.
+inline void on_shared_memory_request(void (*request)()) {
+#if PG_VERSION_NUM >= 150000
+    static void (*ours)();
+    static shmem_request_hook_type previous;
+    ours = request;
+    previous = shmem_request_hook;
+    shmem_request_hook = [] {
+        if (previous != nullptr) {
+            previous();
+        }
+        ours();
+    };
+#else
+    request();
+#endif
+}
+
 // Gives the relation new, empty storage.
 inline void set_new_storage(Relation relation) {
 #if PG_VERSION_NUM >= 160000

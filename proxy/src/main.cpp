@@ -15,11 +15,14 @@
 #include "http/start_check.hpp"
 #include "limit/limiter.hpp"
 #include "metrics/registry.hpp"
+#include "push/hub.hpp"
 #include "redis/connection.hpp"
 #include "relay/metrics.hpp"
 #include "relay/relay.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/version.hpp"
+#include "timing/pgbouncer.hpp"
+#include "timing/timing.hpp"
 #include "wire/metrics.hpp"
 #include "wire/server.hpp"
 
@@ -78,10 +81,19 @@ int serve(const config::Config& config, bool routes_checked) {
     metrics::Registry registry;
     limit::Limiter limiter(runtime.context(0), config.limits, config.redis, registry,
                            runtime.threads());
+    const auto timing = timing::Timing::make(config, registry, runtime.threads());
+    if (!timing) {
+        std::cerr << timing.error() << '\n';
+        return exit_failed;
+    }
+    timing::Pgbouncer pgbouncer(runtime.context(0), config.pgbouncer, registry);
     cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
-    http::Door door(runtime, config, registry, limiter, redis, routes_checked,
-                    config.cache.enabled ? &cache : nullptr);
-    http::Admin admin(runtime, config, registry, door.ready());
+    push::Hub hub(contexts(runtime), config, registry);
+    http::Door door(runtime, config, registry, limiter, *timing.value(), redis, routes_checked,
+                    config.cache.enabled ? &cache : nullptr, config.push.enabled ? &hub : nullptr);
+    http::Admin admin(runtime, config,
+                      {registry, door.ready(),
+                       timing.value()->enabled() ? &timing.value()->statements() : nullptr});
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
@@ -96,11 +108,15 @@ int serve(const config::Config& config, bool routes_checked) {
         }
     }
     limiter.start();
+    pgbouncer.start();
     if (config.relay.enabled) {
         relay.start();
     }
     if (config.cache.enabled) {
         cache.start();
+    }
+    if (config.push.enabled) {
+        hub.start();
     }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
@@ -108,7 +124,9 @@ int serve(const config::Config& config, bool routes_checked) {
         door.stop();
         admin.stop();
         limiter.stop();
+        pgbouncer.stop();
         cache.stop();
+        hub.stop();
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout);
     });
@@ -133,7 +151,7 @@ int serve_relay(const config::Config& config) {
     metrics::Registry registry;
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
     relay::publish_metrics(registry, relay);
-    http::Admin admin(runtime, config, registry, [&relay] { return relay_ready(relay.stats()); });
+    http::Admin admin(runtime, config, {registry, [&relay] { return relay_ready(relay.stats()); }});
     if (const auto error = admin.start()) {
         std::cerr << *error << '\n';
         return exit_failed;

@@ -6,18 +6,23 @@
 namespace muster::publish {
 namespace {
 
-// The arguments that publish() writes into a trigger.
+// The arguments that publish() writes into a trigger; those after the payload's mode may be left
+// out from the end, and are empty then.
 enum Argument {
     EventType,
     AggregateType,
     PayloadMode,
-    Key,
-    Published,
-    Shown,
-    Ignored,
     NaiveTimestamps,
+    Ignored,
+    Key,
+    Shown,
+    Published,
     ArgumentCount
 };
+
+const char* argument(const Trigger& trigger, Argument number) {
+    return number < trigger.tgnargs ? trigger.tgargs[number] : "";
+}
 
 // A session that touches more published tables than this starts over.
 constexpr long max_entries = 4096;
@@ -261,8 +266,8 @@ Choice key_columns(const Config& config, Relation relation, const NamedColumns& 
 // Decides what is told and what is announced of each column. A change of a column that may be told
 // is announced, and one of what tags are made of. Where a column was named that is not there any
 // more, it may live on under another name, so that every change is announced then.
-void mark_columns(Config& config, Column* columns, const char* const* arguments) {
-    const NamedColumns named = choose(config, arguments[Published]);
+void mark_columns(Config& config, Column* columns, const Trigger& trigger) {
+    const NamedColumns named = choose(config, argument(trigger, Published));
     for (int i = 0; i < config.column_count; i++) {
         columns[i].published = !named.given;
         columns[i].watched = !named.given || !named.complete;
@@ -270,7 +275,7 @@ void mark_columns(Config& config, Column* columns, const char* const* arguments)
     for (int i : named.found) {
         columns[i].published = columns[i].watched = true;
     }
-    for (int i : choose(config, arguments[Ignored]).found) {
+    for (int i : choose(config, argument(trigger, Ignored)).found) {
         columns[i].published = columns[i].watched = false;
     }
     for (int i : config.key) {
@@ -283,7 +288,7 @@ void mark_columns(Config& config, Column* columns, const char* const* arguments)
 
 // Resolves the trigger's arguments in the current memory context.
 Config resolve(Relation relation, const Trigger& trigger) {
-    if (trigger.tgnargs != ArgumentCount) {
+    if (trigger.tgnargs <= PayloadMode || trigger.tgnargs > ArgumentCount) {
         bad_arguments(trigger);
     }
     Config config{};
@@ -296,14 +301,14 @@ Config resolve(Relation relation, const Trigger& trigger) {
     config.table_name = name != nullptr ? name : pstrdup(RelationGetRelationName(relation));
 
     Column* columns =
-        read_columns(config, relation, strcmp(trigger.tgargs[NaiveTimestamps], "utc") == 0);
-    config.key = key_columns(config, relation, choose(config, trigger.tgargs[Key]));
+        read_columns(config, relation, strcmp(argument(trigger, NaiveTimestamps), "utc") == 0);
+    config.key = key_columns(config, relation, choose(config, argument(trigger, Key)));
     config.agent_id = find_column(config, "agent_id");
     config.event = {find_column(config, "event_type"), find_column(config, "aggregate_type"),
                     find_column(config, "aggregate_id"), find_column(config, "payload"),
                     find_column(config, "metadata")};
-    mark_columns(config, columns, trigger.tgargs);
-    const NamedColumns shown = choose(config, trigger.tgargs[Shown]);
+    mark_columns(config, columns, trigger);
+    const NamedColumns shown = choose(config, argument(trigger, Shown));
     config.names_shown = shown.given;
     config.shown = shown.given ? shown.found : published_columns(config);
     return config;

@@ -43,9 +43,6 @@ bool enabled = true;  // muster.wake
 bool wrote;           // this transaction wrote the outbox
 int armed = -1;       // the slot that this process owns, if it still does
 
-#if PG_VERSION_NUM >= 150000
-shmem_request_hook_type previous_request;
-#endif
 shmem_startup_hook_type previous_startup;
 
 Sleeper myself() {
@@ -186,11 +183,6 @@ bool wait(int timeout_ms) {
 }
 
 void request_memory() {
-#if PG_VERSION_NUM >= 150000
-    if (previous_request != nullptr) {
-        previous_request();
-    }
-#endif
     RequestAddinShmemSpace(sizeof(Area));
     RequestNamedLWLockTranche("muster", 1);
 }
@@ -222,12 +214,7 @@ void init() {
     if (!process_shared_preload_libraries_in_progress) {
         return;
     }
-#if PG_VERSION_NUM >= 150000
-    previous_request = shmem_request_hook;
-    shmem_request_hook = request_memory;
-#else
-    request_memory();
-#endif
+    compat::on_shared_memory_request(request_memory);
     previous_startup = shmem_startup_hook;
     shmem_startup_hook = find_memory;
     RegisterXactCallback(on_transaction_end, nullptr);

@@ -32,7 +32,7 @@ class Breaker {
   public:
     struct Options {
         std::uint32_t failures = 5;  // in a row; 0: it never opens
-        std::chrono::milliseconds open_time{500};
+        std::chrono::milliseconds open_time{250};
         std::chrono::milliseconds ramp{500};
     };
     // Told of each change, one at a time. Must not call the breaker.

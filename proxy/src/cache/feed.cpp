@@ -16,12 +16,15 @@ void Feed::gap() {
 }
 
 void Feed::change(std::string_view message) {
-    const auto change = Change::parse(message);
+    auto change = Change::parse(message);
     const auto tick = change ? Change::tick_of(change->id) : std::nullopt;
     if (!tick) {
         counters_.malformed.add();
         lose_touch();
         return;
+    }
+    if (change->concerns_whole_table()) {
+        change->tags.push_back(whole_table(change->tags.front() + ':'));
     }
     fence_.change(change->epoch, change->tags, change->xid);
     counters_.changes.add();

@@ -1,6 +1,7 @@
 // A reader for the few shapes of JSON that these messages have.
 #include "cache/message.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace muster::cache {
@@ -105,6 +106,10 @@ class Reader {
 
 }  // namespace
 
+std::string whole_table(std::string_view table_and_colon) {
+    return std::string(table_and_colon) + '*';
+}
+
 std::optional<Change> Change::parse(std::string_view json) {
     Reader reader(json);
     const auto member = [&](char before, std::string_view name) -> std::optional<std::string> {
@@ -130,6 +135,15 @@ std::optional<Change> Change::parse(std::string_view json) {
         change.tags.push_back(*std::move(tag));
     } while (reader.take(','));
     return reader.take(']') ? std::optional(std::move(change)) : std::nullopt;
+}
+
+bool Change::concerns_whole_table() const {
+    if (tags.empty()) {
+        return false;
+    }
+    const std::string row = tags.front() + ':';  // the table's name is always the first tag
+    return std::none_of(tags.begin(), tags.end(),
+                        [&](const std::string& tag) { return tag.starts_with(row); });
 }
 
 std::optional<std::uint64_t> Change::tick_of(std::string_view id) {

@@ -12,6 +12,10 @@
 
 namespace muster::cache {
 
+// The tag that a change of a whole table has beside its name, where others have "<table>:<key>". What
+// is read by key has it, too.
+std::string whole_table(std::string_view table_and_colon);
+
 // {"id":"…","prev_id":"…","epoch":"…","xid":"…","tags":["…",…], …
 struct Change {
     std::string id;
@@ -21,6 +25,8 @@ struct Change {
     std::vector<std::string> tags;
 
     static std::optional<Change> parse(std::string_view json);
+    // Whether this concerns all rows of its table, and tells of none: TRUNCATE's.
+    bool concerns_whole_table() const;
     // The tick that an id was published in.
     static std::optional<std::uint64_t> tick_of(std::string_view id);
 };

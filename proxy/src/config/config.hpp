@@ -45,12 +45,19 @@ struct Admin {
 
 struct Wire {
     Endpoint listen{"127.0.0.1", 6433};
+    std::string socket_directory;          // of a Unix socket to listen on too; empty: none
     Endpoint upstream{"127.0.0.1", 6432};  // or the directory of a Unix socket
     std::size_t max_connections = 10000;
     milliseconds startup_timeout{10000};  // from accept to the startup message
     milliseconds connect_timeout{5000};   // to the upstream
     milliseconds login_timeout{60000};    // from the startup message to the first ReadyForQuery
     std::size_t max_cancels = 100;        // cancel requests being forwarded at one time
+    std::string tls = "off";              // of clients on TCP: off, allow, require
+    std::string tls_cert;                 // files in PEM
+    std::string tls_key;
+    std::string upstream_tls = "disable";  // as libpq's sslmode: disable, prefer, require, verify-…
+    std::string upstream_ca;               // a file in PEM; empty: the system's authorities
+    std::string upstream_name;             // that its certificate must have; empty: its host
 };
 
 // The pool of the HTTP door, to pgbouncer.
@@ -111,8 +118,32 @@ struct Cache {
 // The circuit breakers: of the database, of each route, and of Redis.
 struct Breaker {
     std::uint32_t failures = 5;   // in a row open it; 0: none does
-    milliseconds open_time{500};  // until a call is let through to see
+    milliseconds open_time{250};  // until a call is let through to see
     milliseconds ramp{500};       // from a tenth of the calls to all, once one has succeeded
+};
+
+// What is timed, and who is told.
+struct Timing {
+    bool enabled = true;             // off: no clock is read for it, and nothing kept
+    milliseconds slow_query{100};    // from there on a query has its line in the slow-query log
+    std::uint32_t slow_lines = 100;  // a second; what is above is counted, not written
+    std::string server_timing = "on-request";
+};
+
+// The console of the pgbouncer that `database` connects to.
+struct Pgbouncer {
+    std::string conninfo;         // to its database "pgbouncer", as one of stats_users; empty: none
+    milliseconds interval{5000};  // between two looks at its figures
+};
+
+// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
+struct Push {
+    bool enabled = true;
+    std::size_t max_clients = 5000;            // of all threads together
+    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
+    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
+    milliseconds heartbeat{15000};             // at least so often something is sent
+    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
 };
 
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
@@ -145,12 +176,14 @@ struct Route {
     std::vector<Tag> writes;       // what a call of it changes
     bool idempotent = false;       // an Idempotency-Key has it carried out once
     unsigned success = 200;
-    std::uint32_t cost = 1;  // tokens of its sender's quota
-    int line = 0;            // of the route in its file, for messages
+    std::optional<milliseconds> slow;  // in place of timing.slow_query
+    std::uint32_t cost = 1;            // tokens of its sender's quota
+    int line = 0;                      // of the route in its file, for messages
 };
 
 struct Log {
     std::string level = "info";
+    std::string slow_query = "stderr";  // a file's path, "stderr" or "off"
 };
 
 struct Config {
@@ -166,6 +199,9 @@ struct Config {
     Limits limits;
     Cache cache;
     Breaker breaker;
+    Timing timing;
+    Pgbouncer pgbouncer;
+    Push push;
     Log log;
     std::vector<Route> routes;
 };

@@ -152,6 +152,10 @@ std::optional<Mistake> check_together(const Config& config) {
     if (config.relay.poll_busy > config.relay.poll_idle) {
         return Mistake{config.file, "relay.poll_busy must not be longer than relay.poll_idle"};
     }
+    if (config.wire.tls != "off" && (config.wire.tls_cert.empty() || config.wire.tls_key.empty())) {
+        return Mistake{config.file, "wire.tls = \"" + config.wire.tls +
+                                        "\" needs wire.tls_cert and wire.tls_key"};
+    }
     const std::uint32_t burst = std::min(config.limits.standard.burst, config.limits.premium.burst);
     for (const Route& route : config.routes) {
         if (config.limits.enabled && route.cost > burst) {

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "config/caching.hpp"
+#include "config/settings.hpp"
 
 namespace muster::config {
 namespace {
@@ -181,10 +182,10 @@ void refuse_unknown_keys(const toml::table& table, std::initializer_list<std::st
 }
 
 Route read_route(const toml::table& table) {
-    refuse_unknown_keys(
-        table,
-        {"name", "match", "params", "call", "success", "cost", "cache", "writes", "idempotent"},
-        "a route");
+    refuse_unknown_keys(table,
+                        {"name", "match", "params", "call", "success", "cost", "cache", "writes",
+                         "idempotent", "slow"},
+                        "a route");
     Route route;
     route.line = static_cast<int>(line_of(table));
     route.name = required_text(table, "name");
@@ -234,6 +235,15 @@ Route read_route(const toml::table& table) {
                             "idempotent must be true or false, and a GET route has no use for it"};
         }
         route.idempotent = *wanted;
+    }
+    if (const toml::node* slow = table.get("slow")) {
+        const auto text = slow->value_exact<std::string>();
+        route.slow = text ? read_duration(*text) : std::nullopt;
+        if (!route.slow) {
+            throw LineError{line_of(*slow),
+                            "slow must be a duration in ms, s, min or h such as \"250ms\", up to "
+                            "24h"};
+        }
     }
     check_parameters(route, table);
     read_caching(route, table);

@@ -68,6 +68,17 @@ Store text(std::string& target) {
     };
 }
 
+Store log_place(std::string& target) {
+    return [&target](const Value& value) -> std::optional<std::string> {
+        const auto* given = std::get_if<std::string>(&value);
+        if (given == nullptr || given->empty() || given->find('\0') != std::string::npos) {
+            return "must be the path of a file, \"stderr\" or \"off\"";
+        }
+        target = *given;
+        return std::nullopt;
+    };
+}
+
 Store choice(std::string& target, std::vector<std::string> allowed) {
     return [&target, allowed = std::move(allowed)](const Value& value) {
         const auto* given = std::get_if<std::string>(&value);
@@ -181,6 +192,33 @@ Store networks(std::vector<Network>& target) {
     };
 }
 
+// "https://a.example, https://b.example:8443"; "*" for all, empty for none.
+Store origins(std::vector<std::string>& target) {
+    return [&target](const Value& value) -> std::optional<std::string> {
+        const auto* given = std::get_if<std::string>(&value);
+        std::vector<std::string> read;
+        std::string_view rest = given == nullptr ? std::string_view("?") : *given;
+        while (!rest.empty()) {
+            const std::size_t comma = std::min(rest.find(','), rest.size());
+            std::string_view one = rest.substr(0, comma);
+            rest.remove_prefix(std::min(comma + 1, rest.size()));
+            one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
+            one = one.substr(0, one.find_last_not_of(' ') + 1);
+            const std::size_t scheme = one.find("://");
+            const bool origin = scheme != std::string_view::npos && scheme > 0 &&
+                                scheme + 3 < one.size() &&
+                                one.find_first_of("/ ", scheme + 3) == std::string_view::npos;
+            if (one != "*" && !origin) {
+                return "must be \"*\" or a list of origins such as \"https://a.example, "
+                       "https://b.example:8443\"";
+            }
+            read.emplace_back(one);
+        }
+        target = std::move(read);
+        return std::nullopt;
+    };
+}
+
 }  // namespace
 
 std::string Setting::name() const {
@@ -207,12 +245,21 @@ std::vector<Setting> settings(Config& c) {
         {"admin", "listen", endpoint(c.admin.listen), true},
 
         {"wire", "listen", endpoint(c.wire.listen), true},
+        {"wire", "socket_directory", text(c.wire.socket_directory), true},
         {"wire", "upstream", endpoint(c.wire.upstream), true},
         {"wire", "max_connections", whole(c.wire.max_connections, 1, 1000000)},
         {"wire", "startup_timeout", duration(c.wire.startup_timeout, 1ms, 1h)},
         {"wire", "connect_timeout", duration(c.wire.connect_timeout, 1ms, 1h)},
         {"wire", "login_timeout", duration(c.wire.login_timeout, 1ms, 1h)},
         {"wire", "max_cancels", whole(c.wire.max_cancels, 1, 1000000)},
+        {"wire", "tls", choice(c.wire.tls, {"off", "allow", "require"}), true},
+        {"wire", "tls_cert", text(c.wire.tls_cert), true},
+        {"wire", "tls_key", text(c.wire.tls_key), true},
+        {"wire", "upstream_tls",
+         choice(c.wire.upstream_tls, {"disable", "prefer", "require", "verify-ca", "verify-full"}),
+         true},
+        {"wire", "upstream_ca", text(c.wire.upstream_ca), true},
+        {"wire", "upstream_name", text(c.wire.upstream_name), true},
 
         {"database", "conninfo", text(c.database.conninfo), true, true},
         {"database", "pool_size", whole(c.database.pool_size, 1, 1000)},
@@ -244,6 +291,7 @@ std::vector<Setting> settings(Config& c) {
         {"limits", "premium_burst", whole(c.limits.premium.burst, 1, 1000000)},
         {"limits", "address_rate", whole(c.limits.address.rate, 1, 1000000)},
         {"limits", "address_burst", whole(c.limits.address.burst, 1, 1000000)},
+
         {"cache", "enabled", flag(c.cache.enabled)},
         {"cache", "l1_bytes", bytes(c.cache.l1_bytes, MiB, 1024 * 1024 * MiB)},
         {"cache", "l2", flag(c.cache.l2)},
@@ -255,7 +303,24 @@ std::vector<Setting> settings(Config& c) {
         {"breaker", "open_time", duration(c.breaker.open_time, 10ms, 1min)},
         {"breaker", "ramp", duration(c.breaker.ramp, 0ms, 1min)},
 
+        {"timing", "enabled", flag(c.timing.enabled)},
+        {"timing", "slow_query", duration(c.timing.slow_query, 0ms, 24h)},
+        {"timing", "slow_lines", whole(c.timing.slow_lines, 1, 100000)},
+        {"timing", "server_timing", choice(c.timing.server_timing, {"off", "on-request", "always"}),
+         true},
+
+        {"pgbouncer", "conninfo", text(c.pgbouncer.conninfo), true, true},
+        {"pgbouncer", "interval", duration(c.pgbouncer.interval, 100ms, 1h)},
+
+        {"push", "enabled", flag(c.push.enabled)},
+        {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},
+        {"push", "queue_messages", whole(c.push.queue_messages, 1, 1000000)},
+        {"push", "queue_bytes", bytes(c.push.queue_bytes, 1024, 1024 * MiB)},
+        {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
+        {"push", "allowed_origins", origins(c.push.allowed_origins), true},
+
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
+        {"log", "slow_query", log_place(c.log.slow_query), true},
     };
 }
 

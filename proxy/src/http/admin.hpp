@@ -1,5 +1,5 @@
-// The admin door: metrics and health for those who operate the process, on an address of their own
-// and without keys.
+// The admin door: metrics, query figures and health for those who operate the process, on an
+// address of their own and without keys.
 #pragma once
 
 #include <functional>
@@ -12,15 +12,22 @@
 #include "http/server.hpp"
 #include "metrics/registry.hpp"
 #include "runtime/runtime.hpp"
+#include "timing/statements.hpp"
 
 namespace muster::http {
 
 class Admin {
   public:
-    // Served by the first thread, on which `ready` is asked too. `registry` outlives the runtime's
-    // run.
-    Admin(Runtime& runtime, const config::Config& config, const metrics::Registry& registry,
-          Ready ready);
+    // What it tells about. All outlive the runtime's run. Without `statements` there is no
+    // /queries.
+    struct Sources {
+        const metrics::Registry& registry;
+        Ready ready;
+        timing::Statements* statements = nullptr;
+    };
+
+    // Served by the first thread, on which `ready` is asked too.
+    Admin(Runtime& runtime, const config::Config& config, Sources sources);
 
     // Opens the listener and serves. Returns why it cannot.
     std::optional<std::string> start();
@@ -29,8 +36,7 @@ class Admin {
     std::uint16_t port() const { return server_->port(); }
 
   private:
-    static Task<Response> handle(const metrics::Registry& registry, const Ready& ready,
-                                 Exchange& exchange);
+    static Task<Response> handle(const Sources& sources, Exchange& exchange);
 
     Runtime& runtime_;
     const config::Config& config_;

@@ -1,6 +1,7 @@
 // Keys and tags.
 #include "http/cache_plan.hpp"
 
+#include "cache/message.hpp"
 #include "http/keys.hpp"
 
 namespace muster::http {
@@ -35,9 +36,9 @@ CachePlan::CachePlan(const config::Route& route)
     }
     definition_ = digest_text(route.call + '\n' + std::to_string(route.success)).substr(0, 16);
     ttl_ = route.cache->ttl;
-    tags_ = resolve(route, route.cache->tags);
+    tags_ = resolve_read(route, route.cache->tags);
     for (const auto& [word, tags] : route.cache->include_tags) {
-        include_tags_.emplace(word, resolve(route, tags));
+        include_tags_.emplace(word, resolve_read(route, tags));
     }
     include_ = index_of(route, "include");
 }
@@ -47,6 +48,18 @@ CachePlan::Tags CachePlan::resolve(const config::Route& route,
     Tags resolved;
     for (const config::Route::Tag& tag : tags) {
         resolved.push_back({tag.text, tag.parameter.empty() ? -1 : index_of(route, tag.parameter)});
+    }
+    return resolved;
+}
+
+// What is read by key changes with its row and with its whole table.
+CachePlan::Tags CachePlan::resolve_read(const config::Route& route,
+                                        const std::vector<config::Route::Tag>& tags) {
+    Tags resolved = resolve(route, tags);
+    for (const config::Route::Tag& tag : tags) {
+        if (!tag.parameter.empty()) {
+            resolved.push_back({cache::whole_table(tag.text), -1});
+        }
     }
     return resolved;
 }

@@ -44,6 +44,8 @@ class CachePlan {
     using Tags = std::vector<Tag>;
 
     static Tags resolve(const config::Route& route, const std::vector<config::Route::Tag>& tags);
+    static Tags resolve_read(const config::Route& route,
+                             const std::vector<config::Route::Tag>& tags);
     static void append(std::vector<std::string>& out, const Tags& tags, const Values& values);
 
     std::string name_;

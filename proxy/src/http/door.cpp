@@ -24,10 +24,12 @@ double total(const std::vector<std::shared_ptr<Server>>& servers,
 }  // namespace
 
 Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
-           limit::Limiter& limiter, RedisProbe redis, bool routes_checked, cache::Cache* cache)
+           limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
+           cache::Cache* cache, push::Hub* hub)
     : runtime_(runtime),
       config_(config),
-      shared_(std::make_shared<Shared>(config, registry, runtime.threads(), limiter, cache)) {
+      shared_(std::make_shared<Shared>(config, registry, runtime.threads(), limiter, timing, cache,
+                                       hub)) {
     if (routes_checked) {
         shared_->route_state.checked({});
     }

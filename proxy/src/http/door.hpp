@@ -18,11 +18,12 @@ namespace muster::http {
 class Door {
   public:
     // `routes_checked` says that the routes were found to fit the database before; otherwise they
-    // are checked at the first connection, and the process is not ready until then. `limiter` and
-    // `cache` live as long as the runtime runs; without a cache, which is null, every read is made.
+    // are checked at the first connection, and the process is not ready until then. `limiter`,
+    // `timing`, `cache` and `hub` live as long as the runtime runs; without a cache, which is null,
+    // every read is made, and without a hub there are no live updates.
     Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
-         limit::Limiter& limiter, RedisProbe redis, bool routes_checked,
-         cache::Cache* cache = nullptr);
+         limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
+         cache::Cache* cache = nullptr, push::Hub* hub = nullptr);
 
     // Opens the listeners and serves. Returns why it cannot.
     std::optional<std::string> start();

@@ -16,6 +16,17 @@ std::size_t method_index(std::string_view method) {
                                     method_names.begin());
 }
 
+std::size_t class_index(unsigned status) {
+    return std::clamp(status / 100, 1U, 5U) - 1;
+}
+
+// Those that occur: 2xx, 3xx, 4xx, 5xx.
+constexpr std::array<std::size_t, 4> status_classes{1, 2, 3, 4};
+
+std::string class_name(std::size_t status_class) {
+    return std::to_string(status_class + 1) + "xx";
+}
+
 double sum(const std::vector<std::shared_ptr<DoorMetrics::Thread>>& threads,
            metrics::Gauge DoorMetrics::Thread::*gauge) {
     double all = 0;
@@ -28,8 +39,12 @@ double sum(const std::vector<std::shared_ptr<DoorMetrics::Thread>>& threads,
 }  // namespace
 
 void DoorMetrics::Thread::count(std::size_t endpoint, std::string_view method, unsigned status) {
-    const std::size_t status_class = std::clamp(status / 100, 1U, 5U) - 1;
-    requests[endpoint][method_index(method)][status_class].add();
+    requests[endpoint][method_index(method)][class_index(status)].add();
+}
+
+void DoorMetrics::Thread::time(std::size_t endpoint, unsigned status,
+                               std::chrono::nanoseconds duration) {
+    durations[endpoint][class_index(status)].record(duration);
 }
 
 void DoorMetrics::Thread::observe(const postgres::Pool& pool) {
@@ -39,33 +54,33 @@ void DoorMetrics::Thread::observe(const postgres::Pool& pool) {
 }
 
 DoorMetrics::DoorMetrics(metrics::Registry& registry, const std::vector<config::Route>& routes,
-                         unsigned threads) {
+                         unsigned threads, bool timed) {
     for (unsigned i = 0; i < threads; ++i) {
         threads_.push_back(std::make_shared<Thread>(routes.size()));
     }
     for (std::size_t i = 0; i < routes.size(); ++i) {
         add_requests(registry, i, routes[i].name, method_index(routes[i].method));
+        if (timed) {
+            add_durations(registry, i, routes[i].name);
+        }
         if (routes[i].method == "GET") {
             add_requests(registry, i, routes[i].name, method_index("HEAD"));
         }
     }
-    constexpr std::array<std::string_view, 3> others{"none", "root", "health"};
+    constexpr std::array<std::string_view, 4> others{"none", "root", "health", "live"};
     for (std::size_t other = 0; other < others.size(); ++other) {
+        if (timed) {
+            add_durations(registry, routes.size() + other, others[other]);
+        }
         for (std::size_t method = 0; method < method_names.size(); ++method) {
             add_requests(registry, routes.size() + other, others[other], method);
         }
     }
     registry.gauge("http_requests_in_flight", "Requests being answered.", {},
                    [all = threads_] { return sum(all, &Thread::in_flight); });
-    registry.histogram("database_pool_wait_seconds",
-                       "Time that requests waited for a database connection.", {},
-                       [all = threads_] {
-                           metrics::HistogramValue value;
-                           for (const auto& thread : all) {
-                               value += thread->pool_wait.value();
-                           }
-                           return value;
-                       });
+    if (timed) {
+        add_pool_wait(registry);
+    }
     const char* const help = "Database connections of the HTTP door.";
     registry.gauge("database_pool_connections", help, {{"state", "open"}},
                    [all = threads_] { return sum(all, &Thread::pool_open); });
@@ -77,11 +92,11 @@ DoorMetrics::DoorMetrics(metrics::Registry& registry, const std::vector<config::
 
 void DoorMetrics::add_requests(metrics::Registry& registry, std::size_t endpoint,
                                std::string_view name, std::size_t method) const {
-    for (const std::size_t status_class : {1U, 3U, 4U}) {  // 2xx, 4xx, 5xx
+    for (const std::size_t status_class : status_classes) {
         registry.counter("http_requests_total", "Requests answered.",
                          {{"route", std::string(name)},
                           {"method", std::string(method_names[method])},
-                          {"status", std::to_string(status_class + 1) + "xx"}},
+                          {"status", class_name(status_class)}},
                          [all = threads_, endpoint, method, status_class] {
                              std::uint64_t count = 0;
                              for (const auto& thread : all) {
@@ -90,6 +105,34 @@ void DoorMetrics::add_requests(metrics::Registry& registry, std::size_t endpoint
                              return static_cast<double>(count);
                          });
     }
+}
+
+void DoorMetrics::add_durations(metrics::Registry& registry, std::size_t endpoint,
+                                std::string_view name) const {
+    for (const std::size_t status_class : status_classes) {
+        registry.histogram("http_request_duration_seconds",
+                           "Time from the last byte of a request to its answer.",
+                           {{"route", std::string(name)}, {"status", class_name(status_class)}},
+                           [all = threads_, endpoint, status_class] {
+                               metrics::HistogramValue value;
+                               for (const auto& thread : all) {
+                                   value += thread->durations[endpoint][status_class].value();
+                               }
+                               return value;
+                           });
+    }
+}
+
+void DoorMetrics::add_pool_wait(metrics::Registry& registry) const {
+    registry.histogram("database_pool_wait_seconds",
+                       "Time that requests waited for a database connection.", {},
+                       [all = threads_] {
+                           metrics::HistogramValue value;
+                           for (const auto& thread : all) {
+                               value += thread->pool_wait.value();
+                           }
+                           return value;
+                       });
 }
 
 }  // namespace muster::http

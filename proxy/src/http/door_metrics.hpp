@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -14,15 +15,16 @@
 namespace muster::http {
 
 // Requests are counted under a route's index, or one of these added to the number of routes.
-enum class OtherEndpoint : std::size_t { none, root, health };
+enum class OtherEndpoint : std::size_t { none, root, health, live };
 
 class DoorMetrics {
   public:
     // One thread's counters.
     struct Thread {
-        explicit Thread(std::size_t routes) : requests(routes + 3) {}
+        explicit Thread(std::size_t routes) : requests(routes + 4), durations(routes + 4) {}
 
         void count(std::size_t endpoint, std::string_view method, unsigned status);
+        void time(std::size_t endpoint, unsigned status, std::chrono::nanoseconds duration);
         // Copies the pool's sizes to where a scrape may read them.
         void observe(const postgres::Pool& pool);
 
@@ -38,10 +40,12 @@ class DoorMetrics {
         static constexpr std::size_t classes = 5;
         using Requests = std::array<std::array<metrics::Counter, classes>, methods>;
         std::vector<Requests> requests;
+        std::vector<std::array<metrics::Histogram, classes>> durations;
     };
 
+    // `timed` says whether time() and pool_wait are used.
     DoorMetrics(metrics::Registry& registry, const std::vector<config::Route>& routes,
-                unsigned threads);
+                unsigned threads, bool timed);
 
     std::shared_ptr<Thread> thread(unsigned i) const { return threads_[i]; }
 
@@ -50,6 +54,9 @@ class DoorMetrics {
 
     void add_requests(metrics::Registry& registry, std::size_t endpoint, std::string_view name,
                       std::size_t method) const;
+    void add_durations(metrics::Registry& registry, std::size_t endpoint,
+                       std::string_view name) const;
+    void add_pool_wait(metrics::Registry& registry) const;
 
     Threads threads_;
 };

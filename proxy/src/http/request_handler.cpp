@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "http/client_address.hpp"
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
 #include "http/route_answer.hpp"
@@ -22,12 +22,12 @@ std::vector<BoundCall> bind_all(const std::vector<config::Route>& routes, bool c
     return calls;
 }
 
-std::vector<std::string> names_of(const std::vector<config::Route>& routes) {
-    std::vector<std::string> names;
-    for (const config::Route& route : routes) {
-        names.push_back(route.name);
+std::vector<std::string> texts_of(const std::vector<BoundCall>& calls) {
+    std::vector<std::string> texts;
+    for (const BoundCall& call : calls) {
+        texts.push_back(call.sql());
     }
-    return names;
+    return texts;
 }
 
 bool is_read(std::string_view method) {
@@ -65,19 +65,21 @@ class InFlight {
 }  // namespace
 
 Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_, cache::Cache* shared_cache)
+               limit::Limiter& limiter_, timing::Timing& timing, cache::Cache* shared_cache,
+               push::Hub* shared_hub)
     : http(config.http),
       limiter(limiter_),
       routes(config.routes),
       router(routes),
       cache(shared_cache),
+      hub(shared_hub),
       calls(bind_all(routes, shared_cache != nullptr)),
       idempotent_calls(routes.begin(), routes.end()),
       plans(routes.begin(), routes.end()),
       route_state(routes.size()),
       circuits(config.breaker, routes, registry),
-      metrics(registry, routes, threads),
-      query_times(registry, names_of(routes), threads) {}
+      metrics(registry, routes, threads, timing.enabled()),
+      time_keeper(config, registry, timing, texts_of(calls), threads) {}
 
 RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                                const config::Database& database, std::shared_ptr<Shared> shared,
@@ -86,38 +88,71 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
       thread_(thread),
       shared_(std::move(shared)),
       counters_(shared_->metrics.thread(thread)),
-      pool_(context,
-            {database.conninfo, database.pool_size, database.pool_queue, database.connect_timeout,
-             [this](std::chrono::nanoseconds waited) {
-                 counters_->pool_wait.record(waited);
-                 counters_->observe(pool_);
-             }}),
+      pool_(context, {database.conninfo, database.pool_size, database.pool_queue,
+                      database.connect_timeout, wait_recorder()}),
       keys_(context, pool_, shared_->limiter, shared_->circuits.database(),
             shared_->http.key_grace),
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
     if (shared_->cache != nullptr) {
         cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
     }
+    if (shared_->hub != nullptr) {
+        live_ = std::make_shared<Live>(context, thread, *shared_->hub, keys_, shared_->limiter,
+                                       shared_->http.write_timeout);
+    }
 }
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
     const InFlight in_flight(counters_->in_flight);
-    Passage passage{exchange, {}, other(*shared_, OtherEndpoint::none), {}, {}, {}};
+    Passage passage{exchange,
+                    {},
+                    other(*shared_, OtherEndpoint::none),
+                    {shared_->time_keeper, thread_, exchange}};
     Response response = co_await pass(passage);
     if (passage.verdict) {
         add_limit_headers(response, *passage.verdict);
     }
-    counters_->count(passage.endpoint, exchange.method, response.status);
-    counters_->observe(pool_);
+    finish(passage, response);
     spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
                   exchange.target.substr(0, exchange.target.find('?')), response.status);
     co_return response;
+}
+
+// Counts and times a request that has its answer. Those without a key are not told its times.
+void RequestHandler::finish(const Passage& passage, Response& response) {
+    counters_->count(passage.endpoint, passage.exchange.method, response.status);
+    counters_->observe(pool_);
+    passage.exchange.answered = Clock::now();
+    if (!shared_->time_keeper.enabled()) {
+        return;
+    }
+    const auto total = passage.exchange.answered - passage.exchange.begun;
+    counters_->time(passage.endpoint, response.status, total);
+    if (passage.identity && passage.times.wanted()) {
+        response.headers.emplace_back("Server-Timing", passage.times.header(total, response));
+    }
+}
+
+// What the pool tells of each wait; nothing with timing off.
+std::function<void(std::chrono::nanoseconds)> RequestHandler::wait_recorder() {
+    if (!shared_->time_keeper.enabled()) {
+        return nullptr;
+    }
+    return [this](std::chrono::nanoseconds waited) {
+        counters_->pool_wait.record(waited);
+        if (waited.count() > 0) {
+            counters_->observe(pool_);
+        }
+    };
 }
 
 void RequestHandler::stop() {
     pool_.close();
     if (cached_reads_) {
         cached_reads_->close();
+    }
+    if (live_) {
+        live_->stop();
     }
 }
 
@@ -130,6 +165,9 @@ Task<Response> RequestHandler::pass(Passage& passage) {
     passage.target = std::move(target).value();
 
     if (auto answered = co_await built_in(passage)) {
+        co_return *std::move(answered);
+    }
+    if (auto answered = co_await live(passage)) {
         co_return *std::move(answered);
     }
     if (auto refused = find_route(passage)) {
@@ -202,7 +240,8 @@ std::optional<Response> RequestHandler::find_route(Passage& passage) {
 // owner may share the address with others.
 Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
     const Exchange& exchange = passage.exchange;
-    const auto digest = Keys::presented(exchange);
+    const auto digest = passage.ticket_key ? Result<Digest, Problem>(*passage.ticket_key)
+                                           : Keys::presented(exchange);
     std::optional<Keys::Answer> answer =
         digest ? keys_.recall(digest.value()) : Keys::Answer(digest.error());
     const bool stranger = answer ? !answer->has_value() : !keys_.recognizes(digest.value());
@@ -241,7 +280,7 @@ Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
     if (!bucket) {
         co_return std::nullopt;
     }
-    const std::int64_t cost = shared_->routes[passage.match->route].cost;
+    const std::int64_t cost = passage.match ? shared_->routes[passage.match->route].cost : 1;
     passage.verdict = shared_->limiter.decide(thread_, bucket, cost);
     if (!passage.verdict) {
         passage.verdict = co_await shared_->limiter.admit(thread_, context_, bucket, cost);
@@ -336,7 +375,10 @@ Task<Response> RequestHandler::read_cached(Passage& passage,
                                          values,
                                          [&] { return ask(passage, values); },
                                          [&] { return shared_->circuits.refuses(route); }};
-    co_return co_await cached_reads_->answer(question);
+    passage.times.looking();
+    Response response = co_await cached_reads_->answer(question);
+    passage.times.looked();
+    co_return response;
 }
 
 // A cached route's question to the database.
@@ -381,6 +423,7 @@ Task<Result<postgres::Rows, Problem>> RequestHandler::query(
             co_return pass.error();
         }
         const bool resting = pool_.resting();
+        passage.times.waiting();
         auto lease = co_await pool_.acquire(deadline);
         if (!lease) {
             if (is_outage(lease.error()) && !resting) {
@@ -391,12 +434,9 @@ Task<Result<postgres::Rows, Problem>> RequestHandler::query(
         if (circuits.overtaken(route, pass.value())) {
             co_return Circuits::unavailable();
         }
-        const TimePoint begun = Clock::now();
+        passage.times.asking();
         auto rows = co_await lease.value()->query(sql.c_str(), values, deadline);
-        const auto outcome = rows                               ? timing::Outcome::success
-                             : rows.error().sqlstate == "57014" ? timing::Outcome::timeout
-                                                                : timing::Outcome::error;
-        shared_->query_times.record(thread_, passage.match->route, outcome, Clock::now() - begun);
+        const auto outcome = passage.times.answered(passage.match->route, rows);
         circuits.settle(route, pass.value(), rows ? nullptr : &rows.error());
         const bool again = !rows && rows.error().connection_lost &&
                            outcome == timing::Outcome::error && !retried &&
@@ -467,6 +507,10 @@ Response RequestHandler::root() const {
     out = R"({"service":"muster","version":")" + std::string(version) +
           R"(","status":"operational","endpoints":{)";
     out += R"("health":"GET /health","live":"GET /health/live","ready":"GET /health/ready")";
+    if (live_) {
+        out += R"(,"websocket":"GET /ws","event_stream":"GET /events/stream")"
+               R"(,"tickets":"POST /tickets")";
+    }
     for (const config::Route& route : shared_->routes) {
         out += ',';
         append_json_string(out, route.name);

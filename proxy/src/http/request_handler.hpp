@@ -17,32 +17,35 @@
 #include "http/health.hpp"
 #include "http/idempotency.hpp"
 #include "http/keys.hpp"
+#include "http/live.hpp"
+#include "http/request_times.hpp"
 #include "http/route_check.hpp"
 #include "http/router.hpp"
 #include "limit/limiter.hpp"
 #include "postgres/pool.hpp"
-#include "timing/query_times.hpp"
+#include "timing/timing.hpp"
 
 namespace muster::http {
 
 // What all threads' handlers share; nothing of it changes while they run, but for its atomics.
 struct Shared {
-    // `cache` may be null: nothing is cached then.
+    // `cache` may be null: nothing is cached then. So may `hub`: there are no live updates then.
     Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-           limit::Limiter& limiter, cache::Cache* cache);
+           limit::Limiter& limiter, timing::Timing& timing, cache::Cache* cache, push::Hub* hub);
 
     const config::Http http;
     limit::Limiter& limiter;
     const std::vector<config::Route> routes;
     const Router router;
     cache::Cache* const cache;                           // null: none
+    push::Hub* const hub;                                // likewise
     const std::vector<BoundCall> calls;                  // by route
     const std::vector<IdempotentCall> idempotent_calls;  // likewise
     const std::vector<CachePlan> plans;                  // likewise
     RouteState route_state;
     const Circuits circuits;
     DoorMetrics metrics;
-    timing::QueryTimes query_times;
+    TimeKeeper time_keeper;
     std::atomic<bool> stopping{false};
 };
 
@@ -67,13 +70,19 @@ class RequestHandler {
         Exchange& exchange;
         Target target;
         std::size_t endpoint;  // for the count
-        std::optional<Router::Match> match;
-        std::shared_ptr<const Identity> identity;
-        std::optional<limit::Verdict> verdict;  // of the rate limits, once they were asked
+        RequestTimes times;
+        std::optional<Router::Match> match = {};
+        std::shared_ptr<const Identity> identity = {};
+        std::optional<limit::Verdict> verdict = {};  // of the rate limits, once they were asked
+        std::optional<Digest> ticket_key = {};       // of the key that a ticket stood for
     };
 
+    std::function<void(std::chrono::nanoseconds)> wait_recorder();
+    void finish(const Passage& passage, Response& response);
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
+    Task<std::optional<Response>> live(Passage& passage);
+    Task<std::optional<Response>> redeem(Passage& passage, std::string ticket);
     std::optional<Response> find_route(Passage& passage);
     Task<std::optional<Response>> identify(Passage& passage);
     Task<std::optional<Response>> limit(Passage& passage);
@@ -100,6 +109,7 @@ class RequestHandler {
     Keys keys_;
     Health health_;
     std::unique_ptr<CachedReads> cached_reads_;  // null: no cache
+    std::shared_ptr<Live> live_;                 // null: no live updates
 };
 
 }  // namespace muster::http

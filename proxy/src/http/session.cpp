@@ -7,6 +7,7 @@
 #include <random>
 
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <spdlog/spdlog.h>
@@ -112,7 +113,8 @@ void Session::set(State state, TimePoint limit) {
 }
 
 void Session::sweep(TimePoint now) {
-    if (state_ != State::handling && now >= limit_ && socket_.is_open()) {
+    const bool waits = state_ != State::handling && state_ != State::continuing;
+    if (waits && now >= limit_ && socket_.is_open()) {
         server_->counters_.timeouts.add();
         close();
     }
@@ -120,6 +122,9 @@ void Session::sweep(TimePoint now) {
 
 // serve_one() ends a connection with something in hand after its answer.
 void Session::stop() {
+    if (continuation_) {
+        continuation_->stop();
+    }
     if (state_ == State::idle && !may_stay()) {
         close();
     }
@@ -167,7 +172,7 @@ Task<bool> Session::serve_one() {
     if (!co_await read_head()) {
         co_return false;
     }
-    const TimePoint begun = Clock::now();
+    begun = Clock::now();
     deadline = begun + server_->config_.request_timeout;
     set(State::handling, {});
 
@@ -195,11 +200,15 @@ Task<bool> Session::serve_one() {
     const bool skippable =
         parser_->is_done() || (left && *left <= discardable && !header("Expect").has_value());
     const bool keep = !malformed && !body_failed_ && skippable && !server_->stopping_ &&
-                      parser_->get().keep_alive();
+                      !response->continuation && parser_->get().keep_alive();
     if (!co_await write(*response, keep)) {
         co_return false;
     }
     ++served_;
+    if (response->continuation) {
+        co_await go_on(std::move(response->continuation));
+        co_return false;
+    }
     if (keep) {
         co_return co_await discard_body();
     }
@@ -215,6 +224,7 @@ Task<bool> Session::read_head() {
     parser_->header_limit(static_cast<std::uint32_t>(server_->config_.max_header_bytes));
     parser_->body_limit(server_->config_.max_body_bytes);
     body.clear();
+    answered = {};
     body_read_ = false;
     head_only_ = false;
     error_code ec;
@@ -316,7 +326,8 @@ Task<std::optional<Response>> Session::receive_body() {
             co_await beast_http::async_read(socket_, buffer_, *parser_, capture(ec));
         }
         set(State::handling, {});
-        deadline = Clock::now() + server_->config_.request_timeout;
+        begun = Clock::now();
+        deadline = begun + server_->config_.request_timeout;
     }
     if (!ec) {
         if (!body_read_) {
@@ -336,22 +347,28 @@ Task<std::optional<Response>> Session::receive_body() {
 }
 
 Task<bool> Session::write(const Response& response, bool keep) {
-    set(State::writing, Clock::now() + server_->config_.write_timeout);
+    const TimePoint begun_writing = answered == TimePoint() ? Clock::now() : answered;
+    set(State::writing, begun_writing + server_->config_.write_timeout);
     const std::string_view content = response.body();
     const bool bodyless = response.status == 204 || response.status == 304;
+    const bool endless = response.continuation != nullptr;
     head_ = "HTTP/1.1 " + std::to_string(response.status) + " ";
     head_ += reason_of(response.status);
     head_ += "\r\n";
     append_header(head_, "Date", http_date());
-    if (!bodyless) {
+    if (!bodyless && response.status != 101) {
         append_header(head_, "Content-Type", response.content_type);
+    }
+    if (!bodyless && !endless) {
         append_header(head_, "Content-Length", std::to_string(content.size()));
     }
     append_header(head_, "X-Request-Id", request_id);
     for (const auto& [name, value] : response.headers) {
         append_header(head_, name, value);
     }
-    if (!keep) {
+    if (response.status == 101) {
+        head_ += "Connection: Upgrade\r\n";
+    } else if (!keep) {
         head_ += "Connection: close\r\n";
     } else if (parser_->get().version() < 11) {
         head_ += "Connection: keep-alive\r\n";
@@ -363,6 +380,18 @@ Task<bool> Session::write(const Response& response, bool keep) {
     error_code ec;
     co_await net::async_write(socket_, parts, capture(ec));
     co_return !ec;
+}
+
+// Hands the connection over, with what was read of it already.
+Task<> Session::go_on(std::shared_ptr<Continuation> continuation) {
+    continuation_ = std::move(continuation);
+    set(State::continuing, {});
+    if (server_->stopping_) {
+        continuation_->stop();
+    }
+    std::string received = boost::beast::buffers_to_string(buffer_.data());
+    buffer_.clear();
+    co_await continuation_->run(std::move(socket_), std::move(received));
 }
 
 // Reads past a body that the handler did not want.

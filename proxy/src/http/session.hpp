@@ -36,13 +36,14 @@ class Session final : public Exchange {
 
   private:
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
-    enum class State { idle, reading, handling, writing, lingering };
+    enum class State { idle, reading, handling, writing, lingering, continuing };
 
     Task<bool> serve_one();
     Task<bool> read_head();
     Task<bool> refuse(unsigned status, std::string detail);
     Task<bool> write(const Response& response, bool keep);
     Task<bool> discard_body();
+    Task<> go_on(std::shared_ptr<Continuation> continuation);
     Task<> linger();
     std::optional<Response> head_mistake() const;
     bool may_stay();
@@ -54,13 +55,14 @@ class Session final : public Exchange {
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;
     State state_ = State::idle;
-    TimePoint limit_;           // for the client's part, in every state but handling
+    TimePoint limit_;           // for the client's part, where that is waited for here
     std::uint64_t served_ = 0;  // requests
     bool head_only_ = false;    // HEAD
     bool body_read_ = false;
     bool body_failed_ = false;
     bool gone_ = false;  // the client is; nothing can be written
     std::string head_;   // of the answer being written
+    std::shared_ptr<Continuation> continuation_;
 };
 
 }  // namespace muster::http

@@ -1,19 +1,7 @@
-// Bucketing of durations.
+// Reading and merging.
 #include "metrics/histogram.hpp"
 
-#include <algorithm>
-
 namespace muster::metrics {
-
-void Histogram::record(std::chrono::nanoseconds duration) {
-    const auto nanoseconds = std::max<std::int64_t>(duration.count(), 0);
-    const double seconds = static_cast<double>(nanoseconds) / 1e9;
-    // A bucket holds what is at most its bound.
-    const auto bucket = std::lower_bound(duration_bounds.begin(), duration_bounds.end(), seconds) -
-                        duration_bounds.begin();
-    counts_[static_cast<std::size_t>(bucket)].add();
-    nanoseconds_.add(static_cast<std::uint64_t>(nanoseconds));
-}
 
 HistogramValue Histogram::value() const {
     HistogramValue value;

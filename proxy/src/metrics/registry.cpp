@@ -9,41 +9,82 @@
 #include <prometheus/text_serializer.h>
 
 namespace muster::metrics {
+namespace {
+
+using Metrics = std::vector<prometheus::ClientMetric>;
+
+prometheus::ClientMetric labelled(const Labels& labels) {
+    prometheus::ClientMetric metric;
+    for (const auto& [label, value] : labels) {
+        prometheus::ClientMetric::Label pair;
+        pair.name = label;
+        pair.value = value;
+        metric.label.push_back(std::move(pair));
+    }
+    return metric;
+}
+
+void fill(prometheus::ClientMetric::Histogram& histogram, const HistogramValue& value) {
+    std::uint64_t cumulative = 0;
+    for (std::size_t i = 0; i < value.counts.size(); ++i) {
+        cumulative += value.counts[i];
+        prometheus::ClientMetric::Bucket bucket;
+        bucket.cumulative_count = cumulative;
+        bucket.upper_bound = i < duration_bounds.size() ? duration_bounds[i]
+                                                        : std::numeric_limits<double>::infinity();
+        histogram.bucket.push_back(bucket);
+    }
+    histogram.sample_count = cumulative;
+    histogram.sample_sum = value.sum;
+}
+
+}  // namespace
 
 void Registry::counter(const std::string& name, const std::string& help, Labels labels,
                        std::function<double()> read) {
     add(name, help, prometheus::MetricType::Counter,
-        {std::move(labels), [read = std::move(read)](prometheus::ClientMetric& metric) {
-             metric.counter.value = read();
-         }});
+        [labels = std::move(labels), read = std::move(read)](Metrics& metrics) {
+            metrics.push_back(labelled(labels));
+            metrics.back().counter.value = read();
+        });
 }
 
 void Registry::gauge(const std::string& name, const std::string& help, Labels labels,
                      std::function<double()> read) {
     add(name, help, prometheus::MetricType::Gauge,
-        {std::move(labels), [read = std::move(read)](prometheus::ClientMetric& metric) {
-             metric.gauge.value = read();
-         }});
+        [labels = std::move(labels), read = std::move(read)](Metrics& metrics) {
+            metrics.push_back(labelled(labels));
+            metrics.back().gauge.value = read();
+        });
 }
 
 void Registry::histogram(const std::string& name, const std::string& help, Labels labels,
                          std::function<HistogramValue()> read) {
     add(name, help, prometheus::MetricType::Histogram,
-        {std::move(labels), [read = std::move(read)](prometheus::ClientMetric& metric) {
-             const HistogramValue value = read();
-             std::uint64_t cumulative = 0;
-             for (std::size_t i = 0; i < value.counts.size(); ++i) {
-                 cumulative += value.counts[i];
-                 prometheus::ClientMetric::Bucket bucket;
-                 bucket.cumulative_count = cumulative;
-                 bucket.upper_bound = i < duration_bounds.size()
-                                          ? duration_bounds[i]
-                                          : std::numeric_limits<double>::infinity();
-                 metric.histogram.bucket.push_back(bucket);
-             }
-             metric.histogram.sample_count = cumulative;
-             metric.histogram.sample_sum = value.sum;
-         }});
+        [labels = std::move(labels), read = std::move(read)](Metrics& metrics) {
+            metrics.push_back(labelled(labels));
+            fill(metrics.back().histogram, read());
+        });
+}
+
+void Registry::counters(const std::string& name, const std::string& help,
+                        std::function<std::vector<Sample>()> read) {
+    add(name, help, prometheus::MetricType::Counter, [read = std::move(read)](Metrics& metrics) {
+        for (const Sample& sample : read()) {
+            metrics.push_back(labelled(sample.labels));
+            metrics.back().counter.value = sample.value;
+        }
+    });
+}
+
+void Registry::gauges(const std::string& name, const std::string& help,
+                      std::function<std::vector<Sample>()> read) {
+    add(name, help, prometheus::MetricType::Gauge, [read = std::move(read)](Metrics& metrics) {
+        for (const Sample& sample : read()) {
+            metrics.push_back(labelled(sample.labels));
+            metrics.back().gauge.value = sample.value;
+        }
+    });
 }
 
 void Registry::add(const std::string& name, const std::string& help, prometheus::MetricType type,
@@ -65,15 +106,7 @@ std::vector<prometheus::MetricFamily> Registry::Collect() const {
         out.help = family.help;
         out.type = family.type;
         for (const Series& series : family.series) {
-            prometheus::ClientMetric metric;
-            for (const auto& [label, value] : series.labels) {
-                prometheus::ClientMetric::Label pair;
-                pair.name = label;
-                pair.value = value;
-                metric.label.push_back(std::move(pair));
-            }
-            series.read(metric);
-            out.metric.push_back(std::move(metric));
+            series(out.metric);
         }
         families.push_back(std::move(out));
     }

@@ -31,16 +31,24 @@ class Registry : public prometheus::Collectable {
     void histogram(const std::string& name, const std::string& help, Labels labels,
                    std::function<HistogramValue()> read);
 
+    // A family whose series come and go: `read` gives those there are at a scrape.
+    struct Sample {
+        Labels labels;
+        double value;
+    };
+    void counters(const std::string& name, const std::string& help,
+                  std::function<std::vector<Sample>()> read);
+    void gauges(const std::string& name, const std::string& help,
+                std::function<std::vector<Sample>()> read);
+
     std::vector<prometheus::MetricFamily> Collect() const override;
 
     // Everything in the text exposition format.
     std::string text() const;
 
   private:
-    struct Series {
-        Labels labels;
-        std::function<void(prometheus::ClientMetric&)> read;
-    };
+    // Appends what it reads, with its labels.
+    using Series = std::function<void(std::vector<prometheus::ClientMetric>&)>;
     struct Family {
         std::string help;
         prometheus::MetricType type;

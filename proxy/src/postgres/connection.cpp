@@ -37,6 +37,17 @@ void log_notice(void*, const char* message) {
 
 }  // namespace
 
+std::size_t Rows::bytes() const {
+    std::size_t bytes = 0;
+    const int width = columns();
+    for (int row = size() - 1; row >= 0; --row) {
+        for (int column = 0; column < width; ++column) {
+            bytes += static_cast<std::size_t>(PQgetlength(result_.get(), row, column));
+        }
+    }
+    return bytes;
+}
+
 class Connection::Impl {
   public:
     Impl(net::io_context& context, ConnectionHandle connection)
@@ -141,7 +152,8 @@ std::optional<Error> Connection::Impl::send(Statement statement,
         lengths[i] = static_cast<int>(parameter.value->size());
     }
     const int n = static_cast<int>(count);
-    const int sent = statement.is_prepared
+    const int sent = statement.is_simple ? PQsendQuery(get(), statement.text)
+                     : statement.is_prepared
                          ? PQsendQueryPrepared(get(), statement.text, n, values.data(),
                                                lengths.data(), formats.data(), 0)
                          : PQsendQueryParams(get(), statement.text, n, types.data(), values.data(),

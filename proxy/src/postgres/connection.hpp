@@ -50,6 +50,8 @@ class Rows {
         return {PQgetvalue(result_.get(), row, column),
                 static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
     }
+    // Of all values together.
+    std::size_t bytes() const;
     // Command tag, e.g. "INSERT 0 1".
     std::string_view tag() const { return PQcmdStatus(result_.get()); }
 
@@ -76,8 +78,15 @@ struct Statement {
         statement.is_prepared = true;
         return statement;
     }
+    // A text without parameters, in the simple protocol: pgbouncer's console knows no other.
+    static Statement simple(const char* sql) {
+        Statement statement(sql);
+        statement.is_simple = true;
+        return statement;
+    }
     const char* text;
     bool is_prepared = false;
+    bool is_simple = false;
 };
 
 // Types of a statement as the server sees it (ParameterDescription and RowDescription).
@@ -111,10 +120,10 @@ class Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    // Runs one statement in the extended protocol with text results and waits for ReadyForQuery, so
-    // that a write that is answered is committed. Past the deadline it asks the server to cancel
-    // and, if that brings no answer within 500 ms, gives the connection up; either way the error is
-    // 57014.
+    // Runs one statement, in the extended protocol unless it is simple, with text results and waits
+    // for ReadyForQuery, so that a write that is answered is committed. Past the deadline it asks
+    // the server to cancel and, if that brings no answer within 500 ms, gives the connection up;
+    // either way the error is 57014.
     Task<Outcome<Rows>> query(Statement statement, std::span<const Parameter> parameters,
                               TimePoint deadline);
 

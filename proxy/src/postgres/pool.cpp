@@ -67,23 +67,30 @@ Pool::Pool(net::io_context& context, PoolOptions options)
     : context_(context), options_(std::move(options)) {}
 
 Task<Outcome<Pool::Lease>> Pool::acquire(TimePoint deadline) {
+    grant_places();  // a pause may be over since somebody last asked
+    if (waiters_.empty()) {
+        if (auto connection = pop_idle()) {
+            ++lent_;
+            if (options_.on_wait) {
+                options_.on_wait(std::chrono::nanoseconds(0));  // nearly so: no clock is read
+            }
+            co_return Lease(this, std::move(connection));
+        }
+    }
+    if (!options_.on_wait) {
+        co_return co_await take(deadline);
+    }
     const TimePoint start = Clock::now();
     auto lease = co_await take(deadline);
     options_.on_wait(Clock::now() - start);
     co_return lease;
 }
 
+// With no connection idle.
 Task<Outcome<Pool::Lease>> Pool::take(TimePoint deadline) {
-    grant_places();  // a pause may be over since somebody last asked
-    if (waiters_.empty()) {
-        if (auto connection = pop_idle()) {
-            ++lent_;
-            co_return Lease(this, std::move(connection));
-        }
-        if (may_connect()) {
-            reserve_place();
-            co_return co_await connect(deadline);
-        }
+    if (waiters_.empty() && may_connect()) {
+        reserve_place();
+        co_return co_await connect(deadline);
     }
     // Nobody will free a connection or find the database back for this request: fail at once.
     if (open() == 0 && last_error_) {

@@ -25,7 +25,7 @@ struct PoolOptions {
     std::size_t queue = 1000;  // waiting requests
     std::chrono::milliseconds connect_timeout{2000};
     // Told how long each request waited for its connection, whether it got one or not.
-    std::function<void(std::chrono::nanoseconds)> on_wait = [](std::chrono::nanoseconds) {};
+    std::function<void(std::chrono::nanoseconds)> on_wait = nullptr;
 };
 
 class Pool {

@@ -90,6 +90,7 @@ Task<Follower::Stop> Follower::locate() {
         co_return because(base.error());
     base_ = std::move(base).value();
     skip_ = plan->skip;
+    const bool base_published = progress_.tick == base_.id;
     progress_.tick = base_.id;  // also where less is in Redis than once was: the rest is needed
 
     StreamId previous = last.value();
@@ -103,6 +104,10 @@ Task<Follower::Stop> Follower::locate() {
             if (!rows)
                 co_return because(rows.error());
             previous = StreamId::of(generation_.number, base_.id, rows.value());
+        } else if (base_published && progress_.known.generation() == generation_.number &&
+                   progress_.known.tick() == base_.id) {
+            // The rotation has left no tick before it, but its last entry is remembered here.
+            previous = progress_.known;
         }
     }
     publisher_.emplace(

@@ -121,15 +121,15 @@ Task<bool> Relay::Impl::open_stream() {
     co_return true;
 }
 
-// Tries to reach Redis again while the lead is held; that it may hold it, the session must not be
-// idle for long.
+// Tries to reach Redis again while the lead is held, and keeps the outbox bounded meanwhile; that it
+// may hold the lead, the session must not be idle for long.
 Task<bool> Relay::Impl::reopen_stream() {
     const TimePoint give_up = Clock::now() + redis_patience;
     while (!pause_.stopped()) {
         co_await pause_.sleep(redis_backoff_.next());
         if (co_await open_stream())
             co_return true;
-        if (Clock::now() > give_up)
+        if (Clock::now() > give_up || !co_await tend())
             break;
     }
     co_return false;

@@ -1,37 +1,59 @@
-// How long the queries of named routes take: one histogram per query name, outcome and thread.
+// How long the queries of named routes take, told to everybody who wants to know: a histogram per
+// query name, outcome and thread for Prometheus, the statement's tally, and the slow-query log.
 #pragma once
 
 #include <array>
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "metrics/histogram.hpp"
 #include "metrics/registry.hpp"
+#include "timing/timing.hpp"
 
 namespace muster::timing {
 
 // How a query ended, as far as its duration is concerned.
 enum class Outcome { success, error, timeout };
+std::string_view name_of(Outcome outcome);
 
 class QueryTimes {
   public:
-    // Registers database_query_duration_seconds{query_name,status} for `names`, which number the
-    // queries from 0. Written to by `threads` threads.
-    QueryTimes(metrics::Registry& registry, const std::vector<std::string>& names,
+    struct Query {
+        std::string name;
+        std::string text;                  // normalised
+        std::chrono::nanoseconds slow{0};  // from there on a run is slow
+    };
+
+    // Registers database_query_duration_seconds{query_name,status} for `queries`, which are
+    // numbered from 0, unless timing is off: nothing is to be recorded then. `timing` outlives
+    // this.
+    QueryTimes(metrics::Registry& registry, Timing& timing, std::vector<Query> queries,
                unsigned threads);
 
-    // To be called by the thread of this number only.
-    void record(unsigned thread, std::size_t query, Outcome outcome,
-                std::chrono::nanoseconds duration) {
-        tables_[thread]->at(query)[static_cast<std::size_t>(outcome)].record(duration);
+    // To be called by the thread of this number only. Returns whether the run was slow.
+    bool record(unsigned thread, std::size_t query, Outcome outcome, const Run& run) {
+        Cell& cell = tables_[thread]->at(query);
+        cell.by_outcome[static_cast<std::size_t>(outcome)].record(run.duration);
+        cell.tally->record(run);
+        return run.duration >= cell.slow;
     }
 
-  private:
-    using ByOutcome = std::array<metrics::Histogram, 3>;
-    using Table = std::vector<ByOutcome>;
+    // Writes a slow run's line; `slow` gives what is not known here: client, request_id, sqlstate.
+    void log_slow(std::size_t query, Outcome outcome, const Run& run, SlowQuery slow) const;
 
+  private:
+    struct Cell {
+        std::array<metrics::Histogram, 3> by_outcome;
+        Tally* tally = nullptr;
+        std::chrono::nanoseconds slow{0};
+    };
+    using Table = std::vector<Cell>;
+
+    Timing& timing_;
+    std::vector<Query> queries_;
     std::vector<std::shared_ptr<Table>> tables_;  // one a thread
 };
 

@@ -7,6 +7,7 @@
 
 #include "config/config.hpp"
 #include "metrics/histogram.hpp"
+#include "wire/tls.hpp"
 
 namespace muster::wire {
 
@@ -29,6 +30,7 @@ struct Shared {
     explicit Shared(const config::Wire& wire) : settings(wire) {}
 
     const config::Wire settings;
+    tls::Contexts tls;
     std::atomic<std::size_t> sockets{0};   // accepted and not yet closed
     std::atomic<std::size_t> sessions{0};  // past their startup message
     std::atomic<std::size_t> cancels{0};   // cancel requests under way

@@ -29,4 +29,24 @@ std::string encode(const Fatal& error) {
     return message + body;
 }
 
+// The routine is the server's only one with this SQLSTATE for it, and unlike the text it is the
+// same in all languages.
+std::string explain_channel_binding(std::string_view bytes) {
+    using namespace std::string_view_literals;
+    std::string explained(bytes);
+    if (bytes.size() < 6 || bytes[0] != 'E' || read_uint32(bytes.data() + 1) + 1 != bytes.size() ||
+        bytes.find("\0C28000\0"sv) == bytes.npos ||
+        bytes.find("\0Rread_client_final_message\0"sv) == bytes.npos)
+        return explained;
+    std::string hint;
+    append_field(
+        hint, 'H',
+        "The proxy in between has a certificate of its own. Have it and the server present "
+        "the same certificate, or let the client set channel_binding=disable.");
+    explained.insert(explained.size() - 1, hint);
+    std::string length;
+    append_uint32(length, static_cast<std::uint32_t>(explained.size() - 1));
+    return explained.replace(1, length.size(), length);
+}
+
 }  // namespace muster::wire

@@ -17,4 +17,9 @@ struct Fatal {
 // Encodes an ErrorResponse of severity FATAL. Fields are cut at a NUL, which would end them early.
 std::string encode(const Fatal& error);
 
+// `bytes`, as the server sent them, with a hint if they are its word that SCRAM's channel binding
+// check failed. With TLS on both legs a client binds its login to the certificate that it sees,
+// ours, and the server checks it against its own.
+std::string explain_channel_binding(std::string_view bytes);
+
 }  // namespace muster::wire

@@ -15,6 +15,8 @@ Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire
 Server::~Server() = default;
 
 std::optional<std::string> Server::start() {
+    if (auto error = reload_certificates())
+        return error;
     const auto& listen = shared_->settings.listen;
     auto endpoint = resolve_listen(listen.host, listen.port);
     if (!endpoint)
@@ -27,12 +29,31 @@ std::optional<std::string> Server::start() {
         endpoint.value().port(worker->port());  // the one chosen, if any would do
     }
     port_ = endpoint.value().port();
+    if (auto error = listen_on_unix_socket())
+        return "wire.socket_directory: " + *error;
     for (const auto& worker : workers_)
         worker->start();
     return std::nullopt;
 }
 
+std::optional<std::string> Server::listen_on_unix_socket() {
+    const auto& directory = shared_->settings.socket_directory;
+    if (directory.empty())
+        return std::nullopt;
+    auto error = unix_listener_.open(directory, port_);
+    for (const auto& worker : workers_) {
+        if (!error)
+            error = worker->listen(unix_listener_);
+    }
+    return error;
+}
+
+std::optional<std::string> Server::reload_certificates() {
+    return shared_->tls.load(shared_->settings);
+}
+
 void Server::stop(TimePoint deadline) {
+    unix_listener_.close();
     for (const auto& worker : workers_)
         net::post(worker->context(), [worker, deadline] { worker->drain(deadline); });
 }

@@ -2,16 +2,15 @@
 //
 // What belongs in this folder: everything that reads or writes PostgreSQL's protocol as bytes. The
 // door forwards the client's own login, so it knows no password; it reads message headers, never
-// holds a message, and keeps no state that a client would miss. It does not speak TLS: a request
-// for encryption is answered with "no", and clients that insist on it are for a terminator in
-// front.
+// holds a message, and keeps no state that a client would miss. TLS ends here, on either leg.
 //
 //   startup       the untyped first packets, a pure parser
 //   scanner       message boundaries in one direction, pure
 //   conversation  is the session between two requests, pure
+//   tls, leg      a socket with TLS on it or not, and the certificates for that
 //   upstream      connecting to the server behind the door
 //   session       one client from accept to close
-//   worker        one thread's listener and sessions
+//   worker        one thread's listeners and sessions
 #pragma once
 
 #include <cstdint>
@@ -23,6 +22,7 @@
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
 #include "wire/counters.hpp"
+#include "wire/listener.hpp"
 
 namespace muster::wire {
 
@@ -40,6 +40,10 @@ class Server {
     // Opens the listeners and serves. Returns why it cannot.
     std::optional<std::string> start();
 
+    // Reads the certificate, its key and the upstream's authorities again, for connections to come.
+    // Returns what is wrong with them; those in use stay then. From any thread.
+    std::optional<std::string> reload_certificates();
+
     // Port listened on, also where the configuration says 0.
     std::uint16_t port() const { return port_; }
 
@@ -52,8 +56,11 @@ class Server {
     Stats stats() const;
 
   private:
+    std::optional<std::string> listen_on_unix_socket();
+
     std::shared_ptr<Shared> shared_;
     std::vector<std::shared_ptr<Worker>> workers_;
+    UnixListener unix_listener_;
     std::uint16_t port_ = 0;
 };
 

@@ -1,9 +1,7 @@
 #include "wire/session.hpp"
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/write.hpp>
 
 #include "wire/worker.hpp"
 
@@ -18,26 +16,14 @@ constexpr auto linger_time = 2s;
 
 constexpr std::string_view terminate{"X\0\0\0\4", 5};
 
-bool would_block(const error_code& ec) {
-    return ec == net::error::would_block || ec == net::error::try_again;
-}
-
-// Writes what the socket takes at once and returns how much that was.
-std::size_t write_now(Socket& socket, std::string_view bytes, error_code& ec) {
-    const auto written = socket.write_some(net::buffer(bytes), ec);
-    if (!would_block(ec))
-        return written;
-    ec = {};
-    return 0;
-}
-
 }  // namespace
 
 Session::Session(std::shared_ptr<Worker> worker, Socket client)
     : worker_(std::move(worker)),
-      client_(std::move(client)),
-      server_(client_.get_executor()),
-      timer_(client_.get_executor()) {
+      client_(Socket(client.get_executor())),
+      server_(Socket(client.get_executor())),
+      timer_(client.get_executor()) {
+    client_.adopt(std::move(client));
     worker_->join(*this);
 }
 
@@ -46,10 +32,9 @@ Session::~Session() {
 }
 
 void Session::start() {
-    tune(client_);
     arm(worker_->settings().startup_timeout, Phase::startup);
     net::co_spawn(
-        client_.get_executor(),
+        timer_.get_executor(),
         [self = shared_from_this()]() -> Task<> {
             co_await self->serve();
             self->reading_client_ = false;
@@ -59,157 +44,17 @@ void Session::start() {
         net::detached);
 }
 
-// Runs the session up to the point where its client has said all it has to say.
-Task<> Session::serve() {
-    error_code ec;
-    co_await client_.async_wait(Socket::wait_read, capture(ec));
-    if (ec)
-        co_return;
-    {
-        auto buffer = worker_->buffers().take();
-        std::size_t filled = 0;
-        const auto packet = co_await read_startup(buffer.data(), filled);
-        if (packet.kind == startup::Kind::cancel) {
-            co_await forward_cancel({buffer.data(), packet.length});
-            co_return;
-        }
-        if (packet.kind == startup::Kind::startup)
-            co_await open({buffer.data(), filled}, packet.length);
-    }
-    co_await copy_to_server();
-}
-
-// Reads into `buffer` up to the packet that says what this connection is for, answering requests
-// for encryption on the way. A packet that is neither startup nor cancel has been dealt with.
-Task<startup::Packet> Session::read_startup(char* buffer, std::size_t& filled) {
-    constexpr std::string_view no_encryption = "N";
-    bool ssl_asked = false, gssenc_asked = false;
-    error_code ec;
-    for (;;) {
-        const auto room = net::buffer(buffer + filled, BufferPool::buffer_size - filled);
-        const auto n = client_.read_some(room, ec);
-        if (would_block(ec)) {
-            co_await client_.async_wait(Socket::wait_read, capture(ec));
-            if (!ec)
-                continue;
-        }
-        if (ec || phase_ == Phase::closing) {
-            if (ec)
-                close();
-            co_return startup::Packet{};
-        }
-        worker_->counters().client_bytes.add(n);
-        filled += n;
-
-        const auto packet = startup::parse({buffer, filled});
-        switch (packet.kind) {
-            case startup::Kind::incomplete:
-                break;
-            case startup::Kind::startup:
-            case startup::Kind::cancel:
-                co_return packet;
-            case startup::Kind::unsupported:
-                refuse({"0A000", "unsupported frontend protocol",
-                        "Only version 3 of the protocol is supported."});
-                co_return packet;
-            case startup::Kind::malformed:
-                refuse({"08P01", packet.mistake});
-                co_return packet;
-            case startup::Kind::ssl_request:
-            case startup::Kind::gssenc_request: {
-                bool& asked = packet.kind == startup::Kind::ssl_request ? ssl_asked : gssenc_asked;
-                // Bytes sent before our answer were never meant for an unencrypted connection, or
-                // were put there by somebody in between.
-                if (asked || filled > packet.length) {
-                    refuse({"08P01", asked ? "repeated request for encryption"
-                                           : "received data behind a request for encryption"});
-                    co_return packet;
-                }
-                asked = true;
-                filled = 0;
-                write_now(client_, no_encryption, ec);
-                break;
-            }
-        }
-    }
-}
-
-// Opens the way to the upstream and sends it `bytes`: the startup message of `length` and whatever
-// the client sent behind it. On return the session is in login, or closing.
-Task<> Session::open(std::string_view bytes, std::size_t length) {
-    const auto& settings = worker_->settings();
-    auto& shared = worker_->shared();
-    if (shared.sessions.fetch_add(1, std::memory_order_relaxed) >= settings.max_connections) {
-        shared.sessions.fetch_sub(1, std::memory_order_relaxed);
-        refuse({"53300", "sorry, too many clients already"});
-        co_return;
-    }
-    admitted_ = true;
-    worker_->counters().connections.add();
-
-    arm(settings.connect_timeout, Phase::connecting);
-    auto ec =
-        co_await worker_->upstream().connect(server_, Clock::now() + settings.connect_timeout);
-    if (phase_ == Phase::closing)
-        co_return;
-    worker_->upstream_reached(ec);
-    if (ec) {
-        worker_->counters().upstream_failures.add();
-        fail({"08001", "could not connect to the upstream server"});
-        co_return;
-    }
-    arm(settings.login_timeout, Phase::login);
-    if (!observe_client(bytes.substr(length))) {
-        refuse({"08P01", "invalid message length"});
-        co_return;
-    }
-    reading_server_ = true;
-    net::co_spawn(
-        client_.get_executor(),
-        [self = shared_from_this()]() -> Task<> {
-            co_await self->copy_to_client();
-            self->reading_server_ = false;
-            if (!self->reading_client_)
-                self->close();
-        },
-        net::detached);
-    co_await net::async_write(server_, net::buffer(bytes), capture(ec));
-    server_broken_ = bool(ec);
-}
-
-// Sends the packet on over a connection of its own. There is no reply; both sides know that it has
-// been seen when the server closes.
-Task<> Session::forward_cancel(std::string_view packet) {
-    auto& cancels = worker_->shared().cancels;
-    if (cancels.fetch_add(1, std::memory_order_relaxed) >= worker_->settings().max_cancels) {
-        worker_->counters().refused.add();
-    } else {
-        worker_->counters().cancels.add();
-        const auto bound = worker_->settings().connect_timeout;
-        arm(bound, Phase::cancelling);
-        auto ec = co_await worker_->upstream().connect(server_, Clock::now() + bound);
-        if (phase_ != Phase::closing)
-            worker_->upstream_reached(ec);
-        if (!ec)
-            co_await net::async_write(server_, net::buffer(packet), capture(ec));
-        char ignored[64];
-        while (!ec)
-            co_await server_.async_read_some(net::buffer(ignored), capture(ec));
-    }
-    cancels.fetch_sub(1, std::memory_order_relaxed);
-    close();
-}
-
 // Copies the client's bytes until it has no more. Once the session is closing, or the server takes
 // nothing any more, they are read and dropped, so that closing does not reset the connection.
 Task<> Session::copy_to_server() {
     error_code ec;
     for (;;) {
-        co_await client_.async_wait(Socket::wait_read, capture(ec));
+        if (!client_.buffered())
+            co_await client_.socket().async_wait(client_.wait_to_read(), capture(ec));
         if (ec)
             break;
         auto buffer = worker_->buffers().take();
-        const auto n = client_.read_some(net::buffer(buffer.data(), BufferPool::buffer_size), ec);
+        const auto n = client_.read_now(buffer.data(), BufferPool::buffer_size, ec);
         if (would_block(ec))
             continue;
         if (ec)
@@ -222,13 +67,13 @@ Task<> Session::copy_to_server() {
             fail({"08P01", "invalid message length"});
             continue;
         }
-        const auto written = write_now(server_, bytes, ec);
+        const auto written = server_.write_now(bytes, ec);
         if (!ec && written < n)
-            co_await net::async_write(server_, net::buffer(bytes.substr(written)), capture(ec));
+            ec = co_await server_.write(bytes.substr(written));
         server_broken_ = bool(ec);  // what it last said is still on its way to the client
     }
     if (ec == net::error::eof && phase_ != Phase::closing)
-        server_.shutdown(Socket::shutdown_send, ec);
+        server_.shutdown_send();
     else
         close();
 }
@@ -237,25 +82,32 @@ Task<> Session::copy_to_server() {
 Task<> Session::copy_to_client() {
     error_code ec;
     for (;;) {
-        co_await server_.async_wait(Socket::wait_read, capture(ec));
+        if (!server_.buffered())
+            co_await server_.socket().async_wait(server_.wait_to_read(), capture(ec));
         if (ec)
             break;
         auto buffer = worker_->buffers().take();
-        const auto n = server_.read_some(net::buffer(buffer.data(), BufferPool::buffer_size), ec);
+        const auto n = server_.read_now(buffer.data(), BufferPool::buffer_size, ec);
         if (would_block(ec))
             continue;
         if (ec)
             break;
-        const std::string_view bytes{buffer.data(), n};
+        std::string_view bytes{buffer.data(), n};
         worker_->counters().server_bytes.add(n);
+        std::string explained;
+        if (phase_ == Phase::login && client_.encrypted() && server_.encrypted() &&
+            from_server_.at_boundary()) {
+            explained = explain_channel_binding(bytes);
+            bytes = explained;
+        }
         if (!observe_server(bytes)) {
             close();
             break;
         }
         client_write_ = true;
-        const auto written = write_now(client_, bytes, ec);
-        if (!ec && written < n)
-            co_await net::async_write(client_, net::buffer(bytes.substr(written)), capture(ec));
+        const auto written = client_.write_now(bytes, ec);
+        if (!ec && written < bytes.size())
+            ec = co_await client_.write(bytes.substr(written));
         client_write_ = false;
         if (ec) {
             close();
@@ -313,7 +165,7 @@ void Session::leave_if_idle() {
         client_write_ || !from_server_.at_boundary())
         return;
     error_code ignored;
-    write_now(server_, terminate, ignored);
+    server_.write_now(terminate, ignored);
     fail({"57P01", "terminating connection because the proxy is shutting down"});
 }
 
@@ -327,7 +179,7 @@ void Session::refuse(const Fatal& error) {
 void Session::fail(const Fatal& error) {
     if (!client_write_ && from_server_.at_boundary()) {
         error_code ignored;
-        write_now(client_, encode(error), ignored);
+        client_.write_now(encode(error), ignored);
     }
     linger();
 }
@@ -335,17 +187,15 @@ void Session::fail(const Fatal& error) {
 // Closes the way to the server, and the client's socket as soon as the client has closed it or the
 // time for that is up.
 void Session::linger() {
-    error_code ignored;
-    server_.close(ignored);
-    client_.shutdown(Socket::shutdown_send, ignored);
+    server_.close();
+    client_.shutdown_send();
     arm(linger_time, Phase::closing);
 }
 
 void Session::close() {
     phase_ = Phase::closing;
-    error_code ignored;
-    client_.close(ignored);
-    server_.close(ignored);
+    client_.close();
+    server_.close();
     timer_.cancel();
 }
 
@@ -361,14 +211,13 @@ void Session::arm(Clock::duration after, Phase phase) {
 }
 
 void Session::expired() {
-    error_code ignored;
     switch (phase_) {
         case Phase::startup:
             worker_->counters().refused.add();
             close();
             break;
         case Phase::connecting:
-            server_.close(ignored);  // open() is told, and tells the client
+            server_.close();  // open() is told, and tells the client
             break;
         case Phase::login:
             if (answered_) {

@@ -15,9 +15,9 @@
 #include "runtime/asio.hpp"
 #include "wire/conversation.hpp"
 #include "wire/error_response.hpp"
+#include "wire/leg.hpp"
 #include "wire/scanner.hpp"
 #include "wire/startup.hpp"
-#include "wire/upstream.hpp"
 
 namespace muster::wire {
 
@@ -41,10 +41,15 @@ class Session : public std::enable_shared_from_this<Session>,
   private:
     enum class Phase { startup, connecting, login, open, closing, cancelling };
 
+    // Up to the login (session_start.cpp).
     Task<> serve();
     Task<startup::Packet> read_startup(char* buffer, std::size_t& filled);
+    bool offers_tls() const;
+    Task<bool> begin_tls(bool asked_for);
     Task<> open(std::string_view bytes, std::size_t length);
+    Task<bool> connect_upstream();
     Task<> forward_cancel(std::string_view packet);
+
     Task<> copy_to_server();
     Task<> copy_to_client();
 
@@ -61,8 +66,8 @@ class Session : public std::enable_shared_from_this<Session>,
     friend class Worker;  // counts what was admitted
 
     std::shared_ptr<Worker> worker_;
-    Socket client_;
-    Socket server_;
+    Leg client_;
+    Leg server_;
     Timer timer_;
     Phase phase_ = Phase::startup;
     Scanner from_client_;

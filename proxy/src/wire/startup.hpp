@@ -15,6 +15,12 @@ namespace muster::wire::startup {
 inline constexpr std::size_t min_length = 8;
 inline constexpr std::size_t max_length = 10000;
 
+// A whole SSLRequest.
+inline constexpr std::string_view tls_request{"\0\0\0\x08\x04\xd2\x16\x2f", 8};
+
+// What a connection begins with that speaks TLS without asking for it (sslnegotiation=direct).
+inline constexpr char tls_handshake = 0x16;
+
 enum class Kind {
     incomplete,  // well-formed so far, more bytes are needed
     startup,

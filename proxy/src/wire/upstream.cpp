@@ -1,50 +1,41 @@
 #include "wire/upstream.hpp"
 
 #include <memory>
-#include <optional>
-
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 
 #include <boost/asio/local/stream_protocol.hpp>
 
+#include "wire/startup.hpp"
+
 namespace muster::wire {
-namespace {
 
-// Sets a TCP option; on a Unix socket it is refused, which is as good.
-void set(Socket& socket, int option, int value) {
-    ::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
-}
-
-}  // namespace
-
-void tune(Socket& socket) {
-    error_code ignored;
-    socket.non_blocking(true, ignored);
-    socket.set_option(net::socket_base::keep_alive(true), ignored);
-    set(socket, TCP_NODELAY, 1);
-    // A vanished peer is noticed after 60 + 3 * 10 seconds of silence.
-    set(socket, TCP_KEEPIDLE, 60);
-    set(socket, TCP_KEEPINTVL, 10);
-    set(socket, TCP_KEEPCNT, 3);
-}
-
-Upstream::Upstream(net::io_context& context, const config::Endpoint& endpoint)
+Upstream::Upstream(net::io_context& context, const config::Wire& settings, const tls::Contexts& tls)
     : context_(context),
-      host_(endpoint.host),
-      service_(std::to_string(endpoint.port)),
+      settings_(settings),
+      tls_(tls),
+      service_(std::to_string(settings.upstream.port)),
       resolver_(context.get_executor()) {
-    if (host_.starts_with('/')) {
-        fixed_.emplace_back(net::local::stream_protocol::endpoint(host_ + "/.s.PGSQL." + service_));
+    const auto& host = settings.upstream.host;
+    if (host.starts_with('/')) {
+        fixed_.emplace_back(net::local::stream_protocol::endpoint(host + "/.s.PGSQL." + service_));
         return;
     }
     error_code not_numeric;
-    const auto address = net::ip::make_address(host_, not_numeric);
+    const auto address = net::ip::make_address(host, not_numeric);
     if (!not_numeric)
-        fixed_.emplace_back(net::ip::tcp::endpoint(address, endpoint.port));
+        fixed_.emplace_back(net::ip::tcp::endpoint(address, settings.upstream.port));
 }
 
-Task<error_code> Upstream::connect(Socket& socket, TimePoint deadline) {
+Task<std::optional<std::string>> Upstream::connect(Leg& leg, TimePoint deadline) {
+    const auto ec = co_await connect_socket(leg, deadline);
+    if (ec)
+        co_return ec.message();
+    auto context = tls_.for_upstream();
+    if (!context)
+        co_return std::nullopt;
+    co_return co_await begin_tls(leg, std::move(context));
+}
+
+Task<error_code> Upstream::connect_socket(Leg& leg, TimePoint deadline) {
     Endpoints found;
     error_code ec;
     if (fixed_.empty()) {
@@ -56,16 +47,43 @@ Task<error_code> Upstream::connect(Socket& socket, TimePoint deadline) {
     for (const auto& endpoint : fixed_.empty() ? found : fixed_) {
         if (Clock::now() >= deadline)
             co_return error_code(net::error::timed_out);
-        socket = Socket(context_.get_executor());
-        co_await socket.async_connect(endpoint, capture(ec));
+        leg.socket() = Socket(context_.get_executor());
+        co_await leg.socket().async_connect(endpoint, capture(ec));
         if (!ec) {
-            tune(socket);
+            leg.adopt(std::move(leg.socket()));
             co_return ec;
         }
         if (ec == net::error::operation_aborted)  // closed by the caller
             co_return error_code(net::error::timed_out);
     }
     co_return ec;
+}
+
+// Asks for TLS and reads the one byte that answers, and nothing behind it: what came in front of
+// the handshake is not to be taken for what was said inside it (CVE-2021-23222).
+Task<std::optional<std::string>> Upstream::begin_tls(Leg& leg, tls::Context context) {
+    auto ec = co_await leg.write(startup::tls_request);
+    char answer = 0;
+    while (!ec) {
+        const auto n = leg.read_now(&answer, 1, ec);
+        if (n == 1 || !would_block(ec))
+            break;
+        co_await leg.socket().async_wait(Socket::wait_read, capture(ec));
+    }
+    if (ec)
+        co_return ec.message();
+    if (answer == 'N' && settings_.upstream_tls == "prefer")
+        co_return std::nullopt;
+    if (answer != 'S')
+        co_return answer == 'N' ? "it does not speak TLS, which wire.upstream_tls demands"
+                                : "it does not answer a request for TLS as PostgreSQL does";
+    const auto& name =
+        settings_.upstream_name.empty() ? settings_.upstream.host : settings_.upstream_name;
+    const bool check_name = settings_.upstream_tls == "verify-full";
+    const auto error = co_await leg.connect_tls(*context, name, check_name);
+    if (error.empty())
+        co_return std::nullopt;
+    co_return "TLS: " + error;
 }
 
 // The lookup runs on the resolver's own thread and cannot be interrupted, so the wait for it is a
@@ -79,7 +97,7 @@ Task<error_code> Upstream::resolve(Endpoints& found, TimePoint deadline) {
     };
     const auto lookup = std::make_shared<Lookup>(context_.get_executor());
     lookup->timer.expires_at(deadline);
-    resolver_.async_resolve(host_, service_,
+    resolver_.async_resolve(settings_.upstream.host, service_,
                             [lookup](error_code ec, TcpResolver::results_type results) {
                                 for (const auto& entry : results)
                                     lookup->endpoints.emplace_back(entry.endpoint());

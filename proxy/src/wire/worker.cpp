@@ -21,8 +21,9 @@ constexpr auto accept_pause = 100ms;
 Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared)
     : context_(context),
       shared_(std::move(shared)),
-      upstream_(context, shared_->settings.upstream),
+      upstream_(context, shared_->settings, shared_->tls),
       acceptor_(context.get_executor()),
+      unix_acceptor_(context.get_executor()),
       timer_(context.get_executor()) {}
 
 std::uint16_t Worker::port() const {
@@ -32,21 +33,31 @@ std::uint16_t Worker::port() const {
 
 void Worker::start() {
     net::co_spawn(
-        context_, [self = shared_from_this()]() -> Task<> { co_await self->accept(); },
+        context_,
+        [self = shared_from_this()]() -> Task<> { co_await self->accept(self->acceptor_); },
         net::detached);
+    if (unix_acceptor_.is_open())
+        net::co_spawn(
+            context_,
+            [self = shared_from_this()]() -> Task<> {
+                co_await self->accept(self->unix_acceptor_);
+            },
+            net::detached);
 }
 
-Task<> Worker::accept() {
+template <class Acceptor>
+Task<> Worker::accept(Acceptor& acceptor) {
+    Timer pause(context_.get_executor());
     const auto max_sockets = settings().max_connections + settings().max_cancels + spare_sockets;
     while (!draining_) {
         error_code ec;
-        auto peer = co_await acceptor_.async_accept(capture(ec));
+        auto peer = co_await acceptor.async_accept(capture(ec));
         if (draining_ || ec == net::error::operation_aborted)
             co_return;
         if (ec) {
             spdlog::warn("could not accept a connection on the wire door: {}", ec.message());
-            timer_.expires_after(accept_pause);
-            co_await timer_.async_wait(capture(ec));
+            pause.expires_after(accept_pause);
+            co_await pause.async_wait(capture(ec));
             continue;
         }
         if (shared_->sockets.load(std::memory_order_relaxed) >= max_sockets) {
@@ -61,6 +72,7 @@ void Worker::drain(TimePoint deadline) {
     draining_ = true;
     error_code ignored;
     acceptor_.close(ignored);
+    unix_acceptor_.close(ignored);
     // Neither call destroys a session: that is left to its coroutines.
     for (auto& session : sessions_)
         session.drain();
@@ -75,13 +87,12 @@ void Worker::drain(TimePoint deadline) {
     });
 }
 
-void Worker::upstream_reached(const error_code& ec) {
-    const bool down = bool(ec);
-    if (down && !upstream_down_)
-        spdlog::warn("could not connect to the upstream of the wire door: {}", ec.message());
-    else if (!down && upstream_down_)
+void Worker::upstream_reached(const std::optional<std::string>& error) {
+    if (error && !upstream_down_)
+        spdlog::warn("could not connect to the upstream of the wire door: {}", *error);
+    else if (!error && upstream_down_)
         spdlog::info("connected to the upstream of the wire door again");
-    upstream_down_ = down;
+    upstream_down_ = error.has_value();
 }
 
 void Worker::join(Session& session) {

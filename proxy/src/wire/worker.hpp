@@ -13,6 +13,7 @@
 #include "runtime/listener.hpp"
 #include "wire/buffers.hpp"
 #include "wire/counters.hpp"
+#include "wire/listener.hpp"
 #include "wire/session.hpp"
 #include "wire/upstream.hpp"
 
@@ -24,9 +25,12 @@ class Worker : public std::enable_shared_from_this<Worker> {
   public:
     Worker(net::io_context& context, std::shared_ptr<Shared> shared);
 
-    // Opens the listener, beside those of the other threads. Returns why it cannot.
+    // Opens a listener, beside those of the other threads. Returns why it cannot.
     std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint) {
         return open_listener(acceptor_, endpoint);
+    }
+    std::optional<std::string> listen(const UnixListener& listener) {
+        return listener.share(unix_acceptor_);
     }
     // Port listened on, after listen().
     std::uint16_t port() const;
@@ -44,13 +48,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
     bool draining() const { return draining_; }
 
     // Logs the first failure to reach the upstream and the recovery from it, not each in between.
-    void upstream_reached(const error_code& ec);
+    void upstream_reached(const std::optional<std::string>& error);
 
     void join(Session& session);
     void leave(Session& session);
 
   private:
-    Task<> accept();
+    template <class Acceptor>
+    Task<> accept(Acceptor& acceptor);
 
     net::io_context& context_;
     std::shared_ptr<Shared> shared_;
@@ -58,6 +63,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     BufferPool buffers_;
     Upstream upstream_;
     TcpAcceptor acceptor_;
+    UnixAcceptor unix_acceptor_;
     Timer timer_;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
     bool draining_ = false;

@@ -25,6 +25,7 @@ language sql stable as $$
   select gen_random_uuid(), 'k', 'premium',
          case when $1 = sha256('writer') then '{write}' else '{read,write}' end::text[]
    where $1 in (sha256('key'), sha256('writer')) $$;
+create function muster.origin() returns text language c as 'muster', 'muster_origin';
 create table items (id int primary key, name text);
 insert into items values (1, 'one'), (2, 'two');
 create sequence asked;
@@ -229,6 +230,11 @@ BOOST_AUTO_TEST_CASE(a_change_ends_what_has_its_tags_and_nothing_else) {
     world.change(*proxy, "update items set name = 'y' where id = 2", R"("owners","owners:7")");
     BOOST_CHECK_EQUAL(hits(), "hmhh");
     BOOST_CHECK_EQUAL(proxy->metric("cache_not_served_total{reason=\"changed\"}"), 4);
+    // A change of the whole table, as TRUNCATE announces it, ends its items too.
+    BOOST_CHECK_EQUAL(hits(), "hhhh");
+    world.change(*proxy, "delete from items", R"("items")");
+    BOOST_CHECK_EQUAL(hits(), "mmmm");
+    BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 404);
 }
 
 BOOST_AUTO_TEST_CASE(a_write_is_read_by_its_writer_in_every_proxy) {

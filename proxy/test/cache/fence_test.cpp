@@ -383,6 +383,22 @@ BOOST_AUTO_TEST_CASE(a_heartbeat_tells_of_a_tick_that_was_not_heard_of) {
     BOOST_CHECK_EQUAL(f.counters.gaps.value(), 1U);
 }
 
+BOOST_AUTO_TEST_CASE(a_change_of_a_whole_table_is_one_of_each_of_its_keys) {
+    const auto judged = [](const std::string& tags) {
+        Feeding f;
+        f.feed.change(event(2, 1, "a", 101, tags));
+        return f.fence.judge(snapshot("101:101:"), f.fence.era(),
+                             Tags{"agents:1", whole_table("agents:")}, start);
+    };
+    BOOST_CHECK_EQUAL(judged(R"("agents")"), Verdict::changed);
+    BOOST_CHECK_EQUAL(judged(R"("agents","goals:1")"), Verdict::changed);
+    BOOST_CHECK_EQUAL(judged(R"("agents","agents:1")"), Verdict::changed);
+    BOOST_CHECK_EQUAL(judged(R"("agents","agents:2")"), Verdict::serve);
+    BOOST_CHECK_EQUAL(judged(R"("agents","agents:")"), Verdict::serve);  // an empty key
+    BOOST_CHECK_EQUAL(judged(R"("goals","goals:1","agents:2")"), Verdict::serve);
+    BOOST_CHECK_EQUAL(judged(R"("agents_old")"), Verdict::serve);
+}
+
 BOOST_AUTO_TEST_CASE(resets_and_what_cannot_be_read_count_as_gaps) {
     for (const std::string& message :
          {event(2, 1, "a", 0, ""), event(2, 1, "a", 101, ""), std::string("{}"), std::string()}) {

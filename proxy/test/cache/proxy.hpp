@@ -42,8 +42,9 @@ class CachedProxy {
           runtime_(config_.threads),
           limiter_(runtime_.context(0), unlimited(), config_.redis, registry_, runtime_.threads()),
           cache_(runtime_.context(0), config_, registry_, runtime_.threads()),
+          timing_(timing::Timing::make(config_, registry_, runtime_.threads()).value()),
           door_(
-              runtime_, config_, registry_, limiter_,
+              runtime_, config_, registry_, limiter_, *timing_,
               [](net::io_context&, TimePoint) -> Task<bool> { co_return true; }, true, &cache_) {
         if (const auto error = door_.start()) {
             throw std::runtime_error(*error);
@@ -87,6 +88,7 @@ class CachedProxy {
     metrics::Registry registry_;
     limit::Limiter limiter_;
     cache::Cache cache_;
+    std::unique_ptr<timing::Timing> timing_;
     http::Door door_;
     std::thread thread_;
 };

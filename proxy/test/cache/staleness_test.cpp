@@ -1,11 +1,11 @@
 // The randomised test of the cache's promise, on real servers.
 //
-// Two proxies of two threads each share a PostgreSQL and a Redis. Writers change things through
-// both proxies and in SQL: with rollbacks, savepoints, late and asynchronous commits. A real relay
-// publishes; between it and each proxy stands a forwarder that delays, reorders, loses and
-// withholds messages. Meanwhile subscribers are disconnected, the relay is restarted, another
-// database has a transaction open, and PostgreSQL is killed in the middle, so that transaction ids
-// are given again.
+// Two proxies of two threads each share a PostgreSQL and a Redis, one of them through pgbouncer in
+// transaction pooling. Writers change things through both and in SQL: with rollbacks, savepoints,
+// late and asynchronous commits. A real relay publishes; between it and each proxy stands a
+// forwarder that delays, reorders, loses and withholds messages. Meanwhile subscribers are
+// disconnected, the relay is restarted, another database has a transaction open, and PostgreSQL is
+// killed in the middle, so that transaction ids are given again.
 //
 // The definition that is checked, for every read: an answer is stale if a change of what it shows
 // was known to the proxy before the request began, and the answer has not seen it. A change is
@@ -32,12 +32,10 @@
 #include <thread>
 #include <vector>
 
-#include <poll.h>
-
-#include <hiredis/hiredis.h>
-
+#include "cache/forwarder.hpp"
 #include "cache/proxy.hpp"
 #include "servers/http_client.hpp"
+#include "servers/pgbouncer.hpp"
 #include "support.hpp"
 
 using namespace muster;
@@ -46,12 +44,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int things = 8;          // some of which do not exist at the beginning
-constexpr int marks_kept = 64;     // of a thing
-constexpr std::size_t latest = 4;  // known changes that are checked, of each thing
+constexpr int marks_kept = 64;  // of a thing
 constexpr int proxies = 2;
 
 constexpr const char* schema = R"(
+alter role locked superuser;  -- who comes through pgbouncer
 create or replace function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
 language sql stable as $$ select gen_random_uuid(), 'k', 'premium', '{read,write}'::text[] $$;
 drop table things;
@@ -104,46 +101,8 @@ call = "touch($id::int, $mark)"
 writes = ["things", "things:$id"]
 )toml";
 
-std::string channel(int proxy, const std::string& what) {
-    return "l01:test" + std::to_string(proxy) + ":" + what;
-}
-
-// A change, by the mark it left: "<version>.<unique>".
-struct Mark {
-    long version = 0;
-    std::string text;
-    explicit Mark(std::string mark) : version(std::stol(mark)), text(std::move(mark)) {}
-};
-
-// The latest changes that are known to one proxy, by thing.
-class Known {
-  public:
-    void add(int thing, const std::string& mark) {
-        const std::lock_guard lock(mutex_);
-        auto& marks = marks_.at(static_cast<std::size_t>(thing));
-        marks.emplace_front(mark);
-        if (marks.size() > latest) {
-            marks.pop_back();
-        }
-    }
-    std::deque<Mark> of(int thing) const {
-        const std::lock_guard lock(mutex_);
-        return marks_.at(static_cast<std::size_t>(thing));
-    }
-
-  private:
-    mutable std::mutex mutex_;
-    std::array<std::deque<Mark>, things + 1> marks_;
-};
-
-// The value of `"name":"value"` or `"name" : "value"` in a JSON text.
-std::string text_member(const std::string& json, const std::string& name) {
-    const std::size_t at = json.find('"' + name + '"');
-    if (at == std::string::npos) {
-        return {};
-    }
-    const std::size_t begin = json.find('"', at + name.size() + 2) + 1;
-    return json.substr(begin, json.find('"', begin) - begin);
+std::string channel(int proxy) {
+    return "l01:test" + std::to_string(proxy) + ":";
 }
 
 // Whether an answer has seen a change of a thing.
@@ -166,7 +125,8 @@ struct World {
     std::array<Known, proxies> known;
     std::atomic<bool> stop{false};
     std::atomic<std::uint64_t> reads{0}, hits{0}, writes{0}, token_reads{0}, stale{0};
-    std::atomic<std::uint64_t> lost{0}, delayed{0}, silences{0}, delivered{0}, failures{0};
+    std::atomic<std::uint64_t> failures{0};
+    Forwarder::Counters news;
     std::mutex mutex;
     std::string first_stale;
 
@@ -177,122 +137,6 @@ struct World {
             first_stale = what;
         }
     }
-};
-
-// Stands between the relay and one proxy.
-class Forwarder {
-  public:
-    Forwarder(World& world, int proxy)
-        : world_(world),
-          number_(proxy),
-          random_(static_cast<unsigned>(proxy) + 77),
-          thread_([this] { run(); }) {}
-    ~Forwarder() { thread_.join(); }
-
-  private:
-    struct Free {
-        void operator()(redisContext* context) const { redisFree(context); }
-        void operator()(redisReply* reply) const { freeReplyObject(reply); }
-    };
-    using Context = std::unique_ptr<redisContext, Free>;
-    using Reply = std::unique_ptr<redisReply, Free>;
-    struct Held {
-        TimePoint due;
-        bool change;
-        std::string text;
-    };
-
-    static Context connect() {
-        const config::Redis redis = redis_server().tcp();
-        return Context(
-            redisConnectWithTimeout(redis.address.host.c_str(), redis.address.port, timeval{5, 0}));
-    }
-
-    bool one_in(unsigned n) { return random_() % n == 0; }
-
-    void run() {
-        while (!world_.stop) {
-            const Context in = connect();
-            const Context out = connect();
-            const Reply subscribed(static_cast<redisReply*>(
-                redisCommand(in.get(), "SUBSCRIBE l01:events l01:heartbeat")));
-            held_.clear();
-            while (!world_.stop && in->err == 0 && out->err == 0) {
-                receive(*in);
-                release(*out);
-            }
-        }
-    }
-
-    void receive(redisContext& in) {
-        pollfd readable{in.fd, POLLIN, 0};
-        if (::poll(&readable, 1, 1) <= 0 || redisBufferRead(&in) != REDIS_OK) {
-            return;
-        }
-        void* raw = nullptr;
-        while (redisGetReplyFromReader(&in, &raw) == REDIS_OK && raw != nullptr) {
-            const Reply reply(static_cast<redisReply*>(raw));
-            if (reply->elements == 3 && reply->element[2]->type == REDIS_REPLY_STRING) {
-                hold(std::string(reply->element[1]->str) == "l01:events",
-                     {reply->element[2]->str, reply->element[2]->len});
-            }
-        }
-    }
-
-    void hold(bool change, std::string text) {
-        const TimePoint now = Clock::now();
-        if (one_in(1500)) {
-            silent_until_ = now + 1300ms;
-            ++world_.silences;
-        }
-        if (now < silent_until_ || one_in(change ? 300 : 30)) {
-            ++world_.lost;
-            return;
-        }
-        TimePoint due = now;
-        if (change && one_in(60)) {
-            due += std::chrono::milliseconds(random_() % 20);
-            ++world_.delayed;
-        }
-        const auto later = [&](const Held& one) { return one.due > due; };
-        held_.insert(std::find_if(held_.begin(), held_.end(), later),
-                     {due, change, std::move(text)});
-    }
-
-    void release(redisContext& out) {
-        while (!held_.empty() && held_.front().due <= Clock::now() && !world_.stop) {
-            const Held one = std::move(held_.front());
-            held_.pop_front();
-            CachedProxy& proxy = *world_.proxy[static_cast<std::size_t>(number_)];
-            const std::uint64_t before = proxy.changes();
-            const Reply reply(static_cast<redisReply*>(
-                redisCommand(&out, "PUBLISH %s %b",
-                             channel(number_, one.change ? "events" : "heartbeat").c_str(),
-                             one.text.data(), one.text.size())));
-            if (reply == nullptr || !one.change || reply->integer == 0) {
-                continue;
-            }
-            // Known once it is counted; if that does not come, the subscription was cut off.
-            const TimePoint give_up = Clock::now() + 300ms;
-            while (proxy.changes() == before && Clock::now() < give_up) {
-                std::this_thread::sleep_for(20us);
-            }
-            const std::string mark = text_member(one.text, "mark");
-            if (proxy.changes() > before && !mark.empty()) {
-                ++world_.delivered;
-                const std::size_t at = one.text.find("\"item\" : ");
-                world_.known[static_cast<std::size_t>(number_)].add(
-                    std::stoi(one.text.substr(at + 9)), mark);
-            }
-        }
-    }
-
-    World& world_;
-    const int number_;
-    std::mt19937 random_;
-    TimePoint silent_until_{};
-    std::deque<Held> held_;
-    std::thread thread_;
 };
 
 // A client's connection, made anew when it breaks.
@@ -447,16 +291,23 @@ BOOST_AUTO_TEST_CASE(no_read_is_stale_whatever_happens) {
     World world;
     test::postgres().psql(schema, world.database);
     const std::string other = make_database();
+    const Pgbouncer pgbouncer(test::postgres());
     auto relay = std::make_unique<RelayThread>(relay_config(world.database), redis_server().tcp());
     for (int i = 0; i < proxies; ++i) {
         config::Config config = cached_config(routes, world.database);
-        config.relay.channel = channel(i, "events");
-        config.relay.heartbeat_channel = channel(i, "heartbeat");
+        if (i == 0) {
+            config.database.conninfo = "host=127.0.0.1 port=" + std::to_string(pgbouncer.port()) +
+                                       " user=locked password=secret dbname=" + world.database;
+        }
+        config.relay.channel = channel(i) + "events";
+        config.relay.heartbeat_channel = channel(i) + "heartbeat";
         world.proxy.push_back(std::make_unique<CachedProxy>(std::move(config)));
     }
     std::deque<Forwarder> forwarders;
     for (int i = 0; i < proxies; ++i) {
-        forwarders.emplace_back(world, i);
+        const auto at = static_cast<std::size_t>(i);
+        forwarders.emplace_back(*world.proxy[at], channel(i), world.known[at], world.news,
+                                world.stop, 77 + static_cast<unsigned>(i));
     }
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < 4; ++i) {
@@ -484,10 +335,11 @@ BOOST_AUTO_TEST_CASE(no_read_is_stale_whatever_happens) {
     relay.reset();
     BOOST_TEST_MESSAGE(world.reads << " reads, of which " << world.hits << " hits; "
                                    << world.token_reads << " with tokens; " << world.writes
-                                   << " writes over HTTP; " << world.delivered
-                                   << " changes delivered, " << world.lost << " messages lost, "
-                                   << world.delayed << " delayed, " << world.silences
-                                   << " silences; " << world.failures << " requests not answered");
+                                   << " writes over HTTP; " << world.news.delivered
+                                   << " changes delivered, " << world.news.lost
+                                   << " messages lost, " << world.news.delayed << " delayed, "
+                                   << world.news.silences << " silences; " << world.failures
+                                   << " requests not answered");
     std::istringstream lines(world.proxy[0]->metrics());
     for (std::string line; std::getline(lines, line);) {
         if (line.starts_with("cache_")) {
@@ -498,8 +350,8 @@ BOOST_AUTO_TEST_CASE(no_read_is_stale_whatever_happens) {
     BOOST_CHECK(world.reads >= wanted);
     // The test means something only if the cache was used, and its news came.
     BOOST_CHECK(world.hits > world.reads / 10);
-    BOOST_CHECK(world.delivered > 100U);
+    BOOST_CHECK(world.news.delivered > 100U);
     BOOST_CHECK(world.writes > 50U);
     BOOST_CHECK(world.token_reads > 50U);
-    BOOST_CHECK(world.lost > 10U);
+    BOOST_CHECK(world.news.lost > 10U);
 }

@@ -165,10 +165,11 @@ class Proxy {
           runtime_(config_.threads),
           limiter_(runtime_.context(0), config_.limits, config_.redis, registry_,
                    runtime_.threads()),
+          timing_(timing::Timing::make(config_, registry_, runtime_.threads()).value()),
           door_(
-              runtime_, config_, registry_, limiter_,
+              runtime_, config_, registry_, limiter_, *timing_,
               [redis_up](net::io_context&, TimePoint) -> Task<bool> { co_return redis_up; }, false),
-          admin_(runtime_, config_, registry_, door_.ready()) {
+          admin_(runtime_, config_, {registry_, door_.ready(), &timing_->statements()}) {
         for (const auto& error : {door_.start(), admin_.start()}) {
             if (error) {
                 throw std::runtime_error(*error);
@@ -203,6 +204,7 @@ class Proxy {
     Runtime runtime_;
     metrics::Registry registry_;
     limit::Limiter limiter_;
+    std::unique_ptr<timing::Timing> timing_;
     http::Door door_;
     http::Admin admin_;
     std::thread thread_;

@@ -6,7 +6,7 @@
 
 #include "http/binding.hpp"
 #include "http/client_address.hpp"
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 #include "http/keys.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"

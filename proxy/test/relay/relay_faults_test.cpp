@@ -19,12 +19,8 @@ using test::Session;
 namespace {
 
 // A database, a Redis and a stream of their own.
-struct Fixture {
-    explicit Fixture(std::vector<std::string> options = {}) : server(std::move(options)) {}
-    std::string database = test::make_database();
-    test::RedisServer server;
-    config::Redis redis = server.tcp();
-    config::Relay relay = test::relay_config(database);
+struct Fixture : test::RelayFixture {
+    using test::RelayFixture::RelayFixture;
 
     std::vector<Message> entries() const { return test::stream_entries(redis, relay.stream); }
     bool appears(const std::string& key) const { return test::appears(relay, redis, key); }
@@ -332,6 +328,33 @@ BOOST_FIXTURE_TEST_CASE(a_stream_filled_again_from_the_middle_keeps_ids_and_link
     }
 }
 
+// A rotation may leave no tick but the last one published: how many entries that had cannot be
+// counted any more.
+BOOST_FIXTURE_TEST_CASE(a_stream_filled_again_from_its_end_stays_linked, Fixture) {
+    test::Subscriber channel(redis, relay.channel);
+    RelayThread thread(relay, redis);
+    Session session(database);
+    BOOST_REQUIRE(session.insert("a", "first"));
+    BOOST_REQUIRE(appears("first"));
+    session.run("BEGIN");
+    BOOST_REQUIRE(session.insert("a", "second"));
+    BOOST_REQUIRE(session.insert("a", "third"));
+    session.run("COMMIT");
+    BOOST_REQUIRE(appears("third"));
+    const auto before = entries();
+    session.run("DELETE FROM muster.tick_0 WHERE tick_id < (SELECT max(tick_id) FROM muster.tick)");
+    server.cli({"FLUSHALL"});
+    BOOST_REQUIRE(session.insert("a", "fourth"));
+    BOOST_REQUIRE(appears("fourth"));
+    BOOST_TEST(entries().back().prev_id == before.back().id);
+    check_channel(channel, [&] {
+        auto all = before;
+        all.push_back(entries().back());
+        return all;
+    }());
+    BOOST_TEST(thread.stats().resets == 1u);
+}
+
 BOOST_FIXTURE_TEST_CASE(what_another_database_published_is_taken_back, Fixture) {
     Session session(database);
     server.cli({"XADD", relay.stream, relay::StreamId::of(6, 99, 1).text(), "message",
@@ -371,11 +394,7 @@ BOOST_AUTO_TEST_CASE(a_promoted_standby_begins_a_generation) {
     test::PostgresServer standby(test::PostgresServer::Standby{}, primary);
     standby.start();
     config::Redis redis = server.tcp();
-    config::Relay relay;
-    relay.conninfo = "host=" + primary.directory().string() + "," + standby.directory().string() +
-                     " port=" + std::to_string(primary.port()) + "," +
-                     std::to_string(standby.port()) +
-                     " user=relay_login dbname=postgres target_session_attrs=read-write";
+    const config::Relay relay = test::relay_config(primary, standby);
     RelayThread thread(relay, redis);
     session_on(primary, "both");
     BOOST_TEST(test::appears(relay, redis, "both"));

@@ -17,13 +17,9 @@ using test::Session;
 
 namespace {
 
-// A database, a Redis and a stream of their own, and an outbox of few rows.
-struct Fixture {
+// An outbox of few rows.
+struct Fixture : test::RelayFixture {
     Fixture() { relay.outbox_rows = 2000; }
-    std::string database = test::make_database();
-    test::RedisServer server;
-    config::Redis redis = server.tcp();
-    config::Relay relay = test::relay_config(database);
 };
 
 // Changes `count` things, each in a transaction of its own or `together` in one.

@@ -19,12 +19,7 @@ using test::Session;
 
 namespace {
 
-struct Fixture {
-    std::string database = test::make_database();
-    test::RedisServer server;
-    config::Redis redis = server.tcp();
-    config::Relay relay = test::relay_config(database);
-
+struct Fixture : test::RelayFixture {
     std::unique_ptr<test::Process> process() const {
         return std::make_unique<test::Process>(
             std::vector<std::string>{MUSTER_RELAY_PROCESS, relay.conninfo, redis.address.host,
@@ -252,11 +247,7 @@ BOOST_AUTO_TEST_CASE(a_failover_without_redis_begins_a_generation_before_it_tick
     PostgresServer standby(PostgresServer::Standby{}, primary);
     standby.start();
     config::Redis redis = server.tcp();
-    config::Relay relay;
-    relay.conninfo = "host=" + primary.directory().string() + "," + standby.directory().string() +
-                     " port=" + std::to_string(primary.port()) + "," +
-                     std::to_string(standby.port()) +
-                     " user=relay_login dbname=postgres target_session_attrs=read-write";
+    const config::Relay relay = test::relay_config(primary, standby);
     RelayThread thread(relay, redis);
     const auto change = [](const PostgresServer& on, const std::string& key) {
         on.psql("INSERT INTO things (aggregate, key) VALUES ('a', '" + key + "')");

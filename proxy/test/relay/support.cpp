@@ -46,6 +46,14 @@ config::Relay relay_config(const std::string& database) {
     return relay;
 }
 
+config::Relay relay_config(const PostgresServer& one, const PostgresServer& other) {
+    config::Relay relay;
+    relay.conninfo = "host=" + one.directory().string() + "," + other.directory().string() +
+                     " port=" + std::to_string(one.port()) + "," + std::to_string(other.port()) +
+                     " user=relay_login dbname=postgres target_session_attrs=read-write";
+    return relay;
+}
+
 Session::Session(const std::string& database, const PostgresServer& server)
     : connection_(PQconnectdb(server.socket_conninfo(database).c_str())) {}
 

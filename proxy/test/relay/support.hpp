@@ -27,6 +27,18 @@ std::string make_database();
 void load_muster(PostgresServer& server, const std::string& database);
 
 config::Relay relay_config(const std::string& database);
+// One that finds whichever of two servers is the primary.
+config::Relay relay_config(const PostgresServer& one, const PostgresServer& other);
+
+// A database, a Redis and a stream of their own.
+struct RelayFixture {
+    explicit RelayFixture(std::vector<std::string> redis_options = {})
+        : server(std::move(redis_options)) {}
+    std::string database = make_database();
+    RedisServer server;
+    config::Redis redis = server.tcp();
+    config::Relay relay = relay_config(database);
+};
 
 // A blocking session, for writers.
 class Session {

@@ -8,9 +8,11 @@
 
 namespace muster::test {
 
-Pgbouncer::Pgbouncer(const PostgresServer& server) : port_(free_port()) {
+Pgbouncer::Pgbouncer(const PostgresServer& server, const std::string& settings,
+                     const std::string& users)
+    : port_(free_port()) {
     const auto directory = sandbox_.path().string();
-    std::ofstream(sandbox_.path() / "users.txt") << "\"postgres\" \"\"\n";
+    std::ofstream(sandbox_.path() / "users.txt") << "\"postgres\" \"\"\n" << users;
     std::ofstream(sandbox_.path() / "pgbouncer.ini")
         << "[databases]\n* = host=127.0.0.1 port=" << server.port()
         << " auth_user=postgres\n"
@@ -22,7 +24,8 @@ Pgbouncer::Pgbouncer(const PostgresServer& server) : port_(free_port()) {
            "auth_query = select usename, passwd from pg_catalog.pg_shadow where usename = $1\n"
            "pool_mode = transaction\nmax_client_conn = 2000\ndefault_pool_size = 10\n"
            "server_login_retry = 1\nquery_wait_timeout = 5\n"
-           "ignore_startup_parameters = extra_float_digits,options\n";
+           "ignore_startup_parameters = extra_float_digits,options\n"
+        << settings;
     start();
 }
 

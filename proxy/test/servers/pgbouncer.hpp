@@ -10,8 +10,10 @@ namespace muster::test {
 
 class Pgbouncer {
   public:
-    // Starts it on a free port of 127.0.0.1; roles and their passwords are the server's.
-    explicit Pgbouncer(const PostgresServer& server);
+    // Starts it on a free port of 127.0.0.1; roles and their passwords are the server's. `settings`
+    // and `users` are more lines of its configuration and of its users' file.
+    explicit Pgbouncer(const PostgresServer& server, const std::string& settings = "",
+                       const std::string& users = "");
 
     unsigned short port() const { return port_; }
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/runtime.hpp"
 #include "servers/process.hpp"
 #include "wire/bytes.hpp"
 
@@ -43,6 +44,7 @@ Door::Door(config::Wire settings)
           settings.listen = {"127.0.0.1", 0};
           return settings;
       }()) {
+    prepare_process();
     if (const auto error = server_.start())
         throw std::runtime_error(*error);
     for (const auto& context : contexts_) {

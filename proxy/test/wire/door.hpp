@@ -52,6 +52,7 @@ class RawClient {
     void close();
     // Closes with a reset.
     void reset();
+    int descriptor() const { return fd_; }
 
   private:
     int fd_;

@@ -322,6 +322,9 @@ Verdict World::finish() {
     evidence.sightings = subscriber_->sightings();
     evidence.sightings.insert(evidence.sightings.end(), sightings_.begin(), sightings_.end());
     evidence.subscriber = subscriber_->heard();
+    for (const auto& [last, previous] : evidence.subscriber.gaps)
+        BOOST_TEST_MESSAGE("a gap: behind " << last.text() << " comes what follows "
+                                            << previous.text());
 
     Verdict verdict = judge(evidence);
     add_to_summary(setup_.scenario, faults_, verdict);

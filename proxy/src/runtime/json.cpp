@@ -1,9 +1,12 @@
 // JSON string escaping with UTF-8 validation.
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 
+#include <array>
 #include <cstdint>
+#include <cstdio>
+#include <ctime>
 
-namespace muster::http {
+namespace muster {
 namespace {
 
 // Length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none (RFC 3629).
@@ -70,4 +73,29 @@ void append_json_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
-}  // namespace muster::http
+std::string utc_text(std::chrono::system_clock::time_point moment) {
+    using namespace std::chrono;
+    const auto whole = floor<seconds>(moment);
+    const std::time_t time = system_clock::to_time_t(whole);
+    const auto rest = static_cast<int>(duration_cast<milliseconds>(moment - whole).count());
+    std::tm fields{};
+    gmtime_r(&time, &fields);
+    std::array<char, 64> text{};
+    const std::size_t length =
+        std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &fields);
+    std::snprintf(text.data() + length, text.size() - length, ".%03dZ", rest);
+    return text.data();
+}
+
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = sequence_length(text);
+        if (length == 0) {
+            return false;
+        }
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
+}  // namespace muster

@@ -1,9 +1,9 @@
 // Ids of stream entries.
-#include "relay/stream_id.hpp"
+#include "redis/stream_id.hpp"
 
 #include <charconv>
 
-namespace muster::relay {
+namespace muster::redis {
 
 std::optional<StreamId> StreamId::parse(std::string_view text) {
     StreamId id;
@@ -21,4 +21,4 @@ std::string StreamId::text() const {
     return std::to_string(major_part) + "-" + std::to_string(n);
 }
 
-}  // namespace muster::relay
+}  // namespace muster::redis

@@ -1,0 +1,208 @@
+#include "wire/leg.hpp"
+
+#include <algorithm>
+#include <climits>
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/buffer.hpp>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "wire/tls.hpp"
+
+namespace muster::wire {
+namespace {
+
+void set(Socket& socket, int option, int value) {
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
+}
+
+error_code io_error() {
+    return errno == 0 ? error_code(net::error::eof)
+                      : error_code(errno, boost::system::system_category());
+}
+
+}  // namespace
+
+bool would_block(const error_code& ec) {
+    return ec == net::error::would_block || ec == net::error::try_again;
+}
+
+void Leg::adopt(Socket socket) {
+    socket_ = std::move(socket);
+    ssl_.reset();
+    error_code ec;
+    const auto family = socket_.local_endpoint(ec).protocol().family();
+    tcp_ = !ec && family != AF_UNIX;
+    socket_.non_blocking(true, ec);
+    if (!tcp_)
+        return;
+    socket_.set_option(net::socket_base::keep_alive(true), ec);
+    set(socket_, TCP_NODELAY, 1);
+    // A vanished peer is noticed after 60 + 3 * 10 seconds of silence.
+    set(socket_, TCP_KEEPIDLE, 60);
+    set(socket_, TCP_KEEPINTVL, 10);
+    set(socket_, TCP_KEEPCNT, 3);
+}
+
+Task<std::string> Leg::accept_tls(SSL_CTX& context) {
+    ssl_.reset(SSL_new(&context));
+    if (!ssl_)
+        co_return tls::openssl_error();
+    SSL_set_accept_state(ssl_.get());
+    co_return co_await handshake();
+}
+
+Task<std::string> Leg::connect_tls(SSL_CTX& context, const std::string& name, bool check_name) {
+    ssl_.reset(SSL_new(&context));
+    if (!ssl_)
+        co_return tls::openssl_error();
+    SSL_set_connect_state(ssl_.get());
+    error_code not_numeric;
+    net::ip::make_address(name, not_numeric);
+    if (!name.empty() && not_numeric)
+        SSL_set_tlsext_host_name(ssl_.get(), name.c_str());
+    if (check_name) {
+        SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        const int known =
+            not_numeric ? SSL_set1_host(ssl_.get(), name.c_str())
+                        : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), name.c_str());
+        if (known != 1)
+            co_return "no name to check the server's certificate against";
+    }
+    co_return co_await handshake();
+}
+
+// Empty when it succeeded. What was read from the socket before has no part in it, so that bytes
+// put in front of the handshake by somebody in between make it fail.
+Task<std::string> Leg::handshake() {
+    broken_ = true;
+    if (SSL_set_fd(ssl_.get(), socket_.native_handle()) != 1)
+        co_return tls::openssl_error();
+    for (;;) {
+        if (!socket_.is_open())
+            co_return "closed";
+        ERR_clear_error();
+        errno = 0;
+        const int returned = SSL_do_handshake(ssl_.get());
+        if (returned == 1)
+            break;
+        error_code ec;
+        auto wait = Socket::wait_read;
+        result(returned, wait, ec);
+        if (!would_block(ec)) {
+            const auto text = tls::handshake_error(*ssl_);
+            co_return text.empty() ? ec.message() : text;
+        }
+        co_await socket_.async_wait(wait, capture(ec));
+        if (ec)
+            co_return ec.message();
+    }
+    broken_ = false;
+    co_return std::string();
+}
+
+bool Leg::agreed_on_protocol() const {
+    const unsigned char* name = nullptr;
+    unsigned length = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &name, &length);
+    return length > 0;
+}
+
+// What an OpenSSL call that `returned` this means: bytes, or `ec`. For would_block, `wait` is what
+// the socket has to be ready for.
+std::size_t Leg::result(int returned, Socket::wait_type& wait, error_code& ec) {
+    ec = {};
+    if (returned > 0)
+        return static_cast<std::size_t>(returned);
+    switch (SSL_get_error(ssl_.get(), returned)) {
+        case SSL_ERROR_WANT_READ:
+            wait = Socket::wait_read;
+            ec = net::error::would_block;
+            break;
+        case SSL_ERROR_WANT_WRITE:
+            wait = Socket::wait_write;
+            ec = net::error::would_block;
+            break;
+        case SSL_ERROR_ZERO_RETURN:
+            ec = net::error::eof;
+            break;
+        case SSL_ERROR_SYSCALL:
+            ec = io_error();
+            broken_ = true;
+            break;
+        default:
+            ec = net::error::connection_aborted;
+            broken_ = true;
+    }
+    return 0;
+}
+
+std::size_t Leg::read_now(char* to, std::size_t room, error_code& ec) {
+    if (!ssl_)
+        return socket_.read_some(net::buffer(to, room), ec);
+    if (!socket_.is_open()) {  // its descriptor may be another's by now
+        ec = net::error::bad_descriptor;
+        return 0;
+    }
+    ERR_clear_error();
+    errno = 0;
+    wait_to_read_ = Socket::wait_read;
+    const int wanted = static_cast<int>(std::min<std::size_t>(room, INT_MAX));
+    return result(SSL_read(ssl_.get(), to, wanted), wait_to_read_, ec);
+}
+
+std::size_t Leg::write_now(std::string_view bytes, error_code& ec) {
+    std::size_t written = 0;
+    if (!ssl_) {
+        written = socket_.write_some(net::buffer(bytes), ec);
+    } else if (!socket_.is_open() || bytes.empty()) {
+        ec = bytes.empty() ? error_code() : error_code(net::error::bad_descriptor);
+    } else {
+        ERR_clear_error();
+        errno = 0;
+        wait_to_write_ = Socket::wait_write;
+        const int size = static_cast<int>(std::min<std::size_t>(bytes.size(), INT_MAX));
+        written = result(SSL_write(ssl_.get(), bytes.data(), size), wait_to_write_, ec);
+    }
+    if (!would_block(ec))
+        return written;
+    ec = {};
+    return 0;
+}
+
+Task<error_code> Leg::write(std::string_view bytes) {
+    error_code ec;
+    for (;;) {
+        bytes.remove_prefix(write_now(bytes, ec));
+        if (ec || bytes.empty())
+            co_return ec;
+        co_await socket_.async_wait(wait_to_write_, capture(ec));
+        if (ec)
+            co_return ec;
+    }
+}
+
+// Tells the peer that the end of what was sent is the true end.
+void Leg::say_goodbye() {
+    if (!ssl_ || broken_ || !socket_.is_open())
+        return;
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+}
+
+void Leg::shutdown_send() {
+    say_goodbye();
+    error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+void Leg::close() {
+    say_goodbye();
+    error_code ignored;
+    socket_.close(ignored);
+}
+
+}  // namespace muster::wire

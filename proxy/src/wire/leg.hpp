@@ -1,0 +1,79 @@
+// One side of a session: a socket, and TLS on it if the peers agreed on that.
+//
+// TLS is OpenSSL's own non-blocking interface on the socket rather than Asio's stream, which keeps
+// 34 KB of buffers per connection for as long as it is open: here an idle connection keeps none.
+// One coroutine may read and another write at the same time, on one thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <openssl/ssl.h>
+
+#include "runtime/asio.hpp"
+
+namespace muster::wire {
+
+// TCP or Unix.
+using Protocol = net::generic::stream_protocol;
+using Socket = net::basic_stream_socket<Protocol, Executor>;
+
+bool would_block(const error_code& ec);
+
+class Leg {
+  public:
+    explicit Leg(Socket socket) : socket_(std::move(socket)) {}
+
+    Socket& socket() { return socket_; }
+    bool is_tcp() const { return tcp_; }
+    bool encrypted() const { return ssl_ != nullptr; }
+
+    // Takes a connected socket: non-blocking, small messages sent at once, a vanished peer noticed.
+    // Whatever was here before is gone.
+    void adopt(Socket socket);
+
+    // Begins TLS. On failure says why, and the connection is of no use any more. `context` makes
+    // the difference between the two; `name` is what a server's certificate is checked against and
+    // is told (SNI), empty for neither.
+    Task<std::string> accept_tls(SSL_CTX& context);
+    Task<std::string> connect_tls(SSL_CTX& context, const std::string& name, bool check_name);
+    // Whether the peers agreed on the application protocol "postgresql" (ALPN).
+    bool agreed_on_protocol() const;
+
+    // Reads what is there, at most `room` bytes; would_block in `ec` if nothing is. Before, if not
+    // buffered(), wait for the socket to be wait_to_read().
+    std::size_t read_now(char* to, std::size_t room, error_code& ec);
+    bool buffered() const { return ssl_ && SSL_pending(ssl_.get()) > 0; }
+    Socket::wait_type wait_to_read() const { return wait_to_read_; }
+
+    // Writes what the peer takes at once and returns how much that was. The next write has to go on
+    // with the rest.
+    std::size_t write_now(std::string_view bytes, error_code& ec);
+    // Writes all of `bytes`.
+    Task<error_code> write(std::string_view bytes);
+
+    // Says that nothing more will be sent.
+    void shutdown_send();
+    void close();
+
+  private:
+    struct Free {
+        void operator()(SSL* ssl) const { SSL_free(ssl); }
+    };
+
+    Task<std::string> handshake();
+    std::size_t result(int returned, Socket::wait_type& wait, error_code& ec);
+    void say_goodbye();
+
+    Socket socket_;
+    std::unique_ptr<SSL, Free> ssl_;
+    Socket::wait_type wait_to_read_ = Socket::wait_read;
+    Socket::wait_type wait_to_write_ = Socket::wait_write;
+    bool tcp_ = false;
+    bool broken_ = false;  // TLS has failed, or has not begun: nothing may be said in it
+};
+
+}  // namespace muster::wire
