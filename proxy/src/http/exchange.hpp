@@ -56,6 +56,8 @@ class Exchange {
     net::ip::address peer;  // at the other end of the connection
     std::string body;       // after receive_body()
 
+    // Whether nothing is changed by it.
+    bool reads() const { return method == "GET" || method == "HEAD"; }
     // The first header of this name, whatever its case.
     virtual std::optional<std::string_view> header(std::string_view name) const = 0;
     // All headers of this name, in the order sent.

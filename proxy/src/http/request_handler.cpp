@@ -7,7 +7,6 @@
 #include "runtime/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
-#include "http/route_answer.hpp"
 #include "runtime/version.hpp"
 
 namespace muster::http {
@@ -28,10 +27,6 @@ std::vector<std::string> texts_of(const std::vector<BoundCall>& calls) {
         texts.push_back(call.sql());
     }
     return texts;
-}
-
-bool is_read(std::string_view method) {
-    return method == "GET" || method == "HEAD";
 }
 
 // Whether a Content-Type header says JSON: "application/json", with any parameters.
@@ -193,7 +188,7 @@ Task<std::optional<Response>> RequestHandler::built_in(Passage& passage) {
     const auto& segments = passage.target.segments;
     if (segments.empty()) {
         passage.endpoint = other(*shared_, OtherEndpoint::root);
-        if (is_read(passage.exchange.method)) {
+        if (passage.exchange.reads()) {
             co_return root();
         }
         Response refused = respond(405, "this path is read with GET or HEAD");
@@ -293,7 +288,7 @@ Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
 
 // Stage: whether the key's scopes allow it.
 std::optional<Response> RequestHandler::permit(const Passage& passage) const {
-    const bool reads = is_read(passage.exchange.method);
+    const bool reads = passage.exchange.reads();
     if (reads ? passage.identity->may_read : passage.identity->may_write) {
         return std::nullopt;
     }
@@ -317,187 +312,6 @@ Task<std::optional<Response>> RequestHandler::receive(Passage& passage) {
         co_return refused;
     }
     co_return co_await exchange.receive_body();
-}
-
-// Stage: the function call and its answer.
-Task<Response> RequestHandler::call(Passage& passage) {
-    const std::size_t route = passage.match->route;
-    const BoundCall& call = shared_->calls[route];
-    std::optional<IdempotentRequest> once;
-    if (shared_->routes[route].idempotent) {
-        auto key = idempotency_key(passage.exchange);
-        if (!key) {
-            co_return respond(key.error());
-        }
-        if (key.value()) {
-            once.emplace(*std::move(key).value(), passage.exchange, passage.target);
-        }
-    }
-    const auto values = call.bind(passage.match->values, passage.target, passage.exchange.body);
-    if (!values) {
-        co_return respond(values.error());
-    }
-    if (once) {
-        co_return co_await call_once(passage, values.value(), *once);
-    }
-    if (cached_reads_ && shared_->plans[route].caches()) {
-        co_return co_await read_cached(passage, values.value());
-    }
-    const cache::Fence::Era era = call.traced() ? cached_reads_->era() : 0;
-    auto rows = co_await query(passage, call.sql(), values.value(), false);
-    if (!rows) {
-        co_return respond(rows.error());
-    }
-    std::string token;
-    if (call.traced()) {
-        const auto found = read_answer(rows.value(), 200, true);
-        const auto origin = found && found.value().origin
-                                ? cache::Origin::parse(*found.value().origin)
-                                : std::nullopt;
-        if (origin && origin->xid != 0) {
-            token = cached_reads_->wrote(*origin, era,
-                                         shared_->plans[route].written_tags(values.value()));
-        }
-    }
-    Response response = answer(passage, std::move(rows).value(), call.traced());
-    if (!token.empty()) {
-        response.headers.emplace_back("Muster-Token", std::move(token));
-    }
-    co_return response;
-}
-
-Task<Response> RequestHandler::read_cached(Passage& passage,
-                                           const std::vector<postgres::Parameter>& values) {
-    const std::size_t route = passage.match->route;
-    const CachedReads::Question question{passage.exchange,
-                                         passage.target,
-                                         shared_->plans[route],
-                                         values,
-                                         [&] { return ask(passage, values); },
-                                         [&] { return shared_->circuits.refuses(route); }};
-    passage.times.looking();
-    Response response = co_await cached_reads_->answer(question);
-    passage.times.looked();
-    co_return response;
-}
-
-// A cached route's question to the database.
-Task<CachedReads::Answer> RequestHandler::ask(Passage& passage,
-                                              const std::vector<postgres::Parameter>& values) {
-    const auto rows =
-        co_await query(passage, shared_->calls[passage.match->route].sql(), values, true);
-    if (!rows) {
-        co_return rows.error();
-    }
-    const auto answer =
-        read_answer(rows.value(), shared_->routes[passage.match->route].success, true);
-    if (!answer) {
-        co_return broken(passage, answer.error());
-    }
-    auto origin = cache::Origin::parse(answer.value().origin.value_or(""));
-    if (!origin || answer.value().location) {
-        co_return broken(passage, origin ? "a location, which a cached route cannot have"
-                                         : "no origin, which the proxy asked for");
-    }
-    CachedReads::Fresh fresh;
-    fresh.origin = *std::move(origin);
-    fresh.entry.status = answer.value().found ? answer.value().status : 404;
-    fresh.entry.body = answer.value().body;
-    fresh.entry.next = answer.value().next.value_or("");
-    fresh.storable = fresh.entry.status < 300 || !answer.value().found;
-    co_return fresh;
-}
-
-// Runs a statement of the route. One that is `repeatable`, and any of a read, is tried once more
-// when it finds its connection dead: the server may have closed it since it was last used, and
-// nothing can have been done twice.
-Task<Result<postgres::Rows, Problem>> RequestHandler::query(
-    Passage& passage, const std::string& sql, const std::vector<postgres::Parameter>& values,
-    bool repeatable) {
-    const TimePoint deadline = passage.exchange.deadline;
-    const std::size_t route = passage.match->route;
-    const Circuits& circuits = shared_->circuits;
-    for (bool retried = false;; retried = true) {
-        const auto pass = circuits.admit(route);
-        if (!pass) {
-            co_return pass.error();
-        }
-        const bool resting = pool_.resting();
-        passage.times.waiting();
-        auto lease = co_await pool_.acquire(deadline);
-        if (!lease) {
-            if (is_outage(lease.error()) && !resting) {
-                circuits.settle(route, pass.value(), &lease.error());
-            }
-            co_return unavailable(lease.error());
-        }
-        if (circuits.overtaken(route, pass.value())) {
-            co_return Circuits::unavailable();
-        }
-        passage.times.asking();
-        auto rows = co_await lease.value()->query(sql.c_str(), values, deadline);
-        const auto outcome = passage.times.answered(passage.match->route, rows);
-        circuits.settle(route, pass.value(), rows ? nullptr : &rows.error());
-        const bool again = !rows && rows.error().connection_lost &&
-                           outcome == timing::Outcome::error && !retried &&
-                           (repeatable || is_read(passage.exchange.method));
-        if (rows) {
-            co_return std::move(rows).value();
-        }
-        if (!again) {
-            co_return failed(passage, rows.error());
-        }
-    }
-}
-
-// Turns the function's row into the answer.
-Response RequestHandler::answer(const Passage& passage, postgres::Rows rows, bool traced) const {
-    const std::size_t route = passage.match->route;
-    const auto kept = std::make_shared<const postgres::Rows>(std::move(rows));
-    const auto found = read_answer(*kept, shared_->routes[route].success, traced);
-    if (!found) {
-        return respond(broken(passage, found.error()));
-    }
-    const RouteAnswer& answer = found.value();
-    if (!answer.found) {
-        return respond(404, "there is no such thing");
-    }
-    Response response;
-    response.status = answer.status;
-    if (answer.next) {
-        response.headers.emplace_back(
-            "Link", "<" + next_page(passage.target, *answer.next) + ">; rel=\"next\"");
-    }
-    if (answer.location) {
-        response.headers.emplace_back("Location", *answer.location);
-    }
-    response.view = answer.body;
-    response.kept = kept;
-    return response;
-}
-
-// The problem of a function that returned what no answer can be made of.
-Problem RequestHandler::broken(const Passage& passage, const std::string& why) const {
-    spdlog::error("request {}: route \"{}\" returned {}", passage.exchange.request_id,
-                  shared_->routes[passage.match->route].name, why);
-    return {500, "the route's function returned what no answer can be made of", {}, {}};
-}
-
-// The problem of a failed statement; what clients are not told goes to the log, where a request's
-// own text cannot start a new line.
-Problem RequestHandler::failed(const Passage& passage, const postgres::Error& error) const {
-    Problem problem = problem_of(error, !is_read(passage.exchange.method));
-    if (problem.status >= 500) {
-        std::string message;
-        append_json_string(message, error.message);
-        if (!error.detail.empty()) {
-            message += ", ";
-            append_json_string(message, error.detail);
-        }
-        spdlog::error("request {}: route \"{}\" failed with {}: {}", passage.exchange.request_id,
-                      shared_->routes[passage.match->route].name, error.sqlstate, message);
-    }
-    return problem;
 }
 
 // GET /: what this is and what it serves.
