@@ -3,7 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 #include "http/problem.hpp"
 #include "runtime/runtime.hpp"
 

@@ -133,6 +133,10 @@ Task<> Live::check_keys(std::shared_ptr<Live> self) {
         self->check_timer_.expires_after(check_period);
         error_code ignored;
         co_await self->check_timer_.async_wait(capture(ignored));
+        const auto owner = self->owner_.lock();  // of the keys, while they are asked
+        if (!owner) {
+            co_return;
+        }
         std::map<Digest, bool> valid;
         for (const LiveClient* client : self->clients_) {
             valid.emplace(client->key(), true);

@@ -3,7 +3,7 @@
 
 #include <boost/beast/http/status.hpp>
 
-#include "http/json.hpp"
+#include "runtime/json.hpp"
 
 namespace muster::http {
 namespace {

@@ -42,6 +42,11 @@ std::string_view cache_word(const Response& response) {
     return {};
 }
 
+bool asks(const Exchange& exchange) {
+    return exchange.prefers &&
+           prefers(exchange.header("Prefer").value_or(std::string_view()), "server-timing");
+}
+
 void append_metric(std::string& out, std::string_view name, nanoseconds duration) {
     out += fmt::format("{}{};dur={:.3f}", out.empty() ? "" : ", ", name,
                        std::chrono::duration<double, std::milli>(duration).count());
@@ -76,9 +81,7 @@ RequestTimes::RequestTimes(TimeKeeper& keeper, unsigned thread, const Exchange& 
     : keeper_(keeper),
       thread_(thread),
       exchange_(exchange),
-      wanted_(keeper.header_ &&
-              (!keeper.asked_only_ ||
-               prefers(exchange.header("Prefer").value_or(std::string_view()), "server-timing"))) {}
+      wanted_(keeper.header_ && (!keeper.asked_only_ || asks(exchange))) {}
 
 void RequestTimes::asking() {
     if (!keeper_.enabled_) {
@@ -131,9 +134,6 @@ void RequestTimes::looked() {
 
 std::string RequestTimes::header(nanoseconds total, const Response& response) const {
     std::string value;
-    if (!wanted_) {
-        return value;
-    }
     if (cache_) {
         append_metric(value, "cache", *cache_);
         if (const std::string_view word = cache_word(response); !word.empty()) {

@@ -56,8 +56,9 @@ class RequestTimes {
     void looking() { looking_since_ = wanted_ ? Clock::now() : TimePoint{}; }
     void looked();
 
-    // The value of Server-Timing (W3C), in milliseconds, of a request that has taken `total`; empty
-    // if it was not asked for.
+    // Whether the answer is to have the header.
+    bool wanted() const { return wanted_; }
+    // The value of Server-Timing (W3C), in milliseconds, of a request that has taken `total`.
     std::string header(std::chrono::nanoseconds total, const Response& response) const;
 
   private:

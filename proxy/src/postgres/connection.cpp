@@ -39,8 +39,9 @@ void log_notice(void*, const char* message) {
 
 std::size_t Rows::bytes() const {
     std::size_t bytes = 0;
-    for (int row = 0; row < size(); ++row) {
-        for (int column = 0; column < columns(); ++column) {
+    const int width = columns();
+    for (int row = size() - 1; row >= 0; --row) {
+        for (int column = 0; column < width; ++column) {
             bytes += static_cast<std::size_t>(PQgetlength(result_.get(), row, column));
         }
     }

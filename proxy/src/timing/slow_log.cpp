@@ -1,6 +1,8 @@
 // The lines and their bound.
 #include "timing/slow_log.hpp"
 
+#include <utility>
+
 #include <spdlog/fmt/fmt.h>
 
 #include "runtime/json.hpp"

@@ -1,10 +1,9 @@
 // Timing as operators and clients see it: histograms, /queries, the slow-query log and
 // Server-Timing, of HTTP doors on a real PostgreSQL.
-#include "http/door_fixture.hpp"
-
 #include <regex>
 
 #include "harness/json.hpp"
+#include "http/door_fixture.hpp"
 #include "http/queries_page.hpp"
 #include "http/request_times.hpp"
 
@@ -65,6 +64,16 @@ class Logged {
             lines.push_back(Json::parse(text.substr(begin, end - begin)));
         }
         return lines;
+    }
+    // Those of one statement: what else is slow on a busy machine is no test's business.
+    std::vector<Json> lines_of(const std::string& name) const {
+        std::vector<Json> found;
+        for (const Json& line : lines()) {
+            if (line["event"] == "slow_query" && line["name"] == name) {
+                found.push_back(line);
+            }
+        }
+        return found;
     }
     Json statement(const std::string& name) const {
         const Json all = Json::parse(admin("/queries").body);
@@ -127,7 +136,7 @@ BOOST_AUTO_TEST_CASE(with_timing_off_nothing_is_kept) {
     contains(metrics, "http_requests_total{route=\"item\",method=\"GET\",status=\"2xx\"} 1\n");
     contains(metrics, "http_requests_in_flight 0\n");
     BOOST_TEST(metrics.find("duration_seconds") == std::string::npos);
-    BOOST_TEST(metrics.find("pool_wait") == std::string::npos);
+    BOOST_TEST(metrics.find("pool_wait_seconds") == std::string::npos);
     BOOST_TEST(Json::parse(door.admin("/queries").body)["statements"].size() == 0U);
 }
 
@@ -177,7 +186,8 @@ BOOST_AUTO_TEST_CASE(a_query_cut_off_by_its_deadline_is_an_error) {
     BOOST_TEST(number(sleep["max_ms"]) >= 1000);
     BOOST_TEST(door.metric("database_query_duration_seconds_count{query_name=\"sleep\",status="
                            "\"timeout\"}") == 1);
-    const auto lines = door.lines();
+    test::wait_until("the line", [&] { return !door.lines().empty(); });
+    const auto lines = door.lines_of("sleep");
     BOOST_REQUIRE(lines.size() == 1U);
     BOOST_TEST(lines[0]["status"] == "timeout");
     BOOST_TEST(lines[0]["sqlstate"] == "57014");
@@ -189,7 +199,7 @@ BOOST_AUTO_TEST_CASE(the_order_is_asked_for) {
         door.get("/echo/a");
     }
     door.get("/fail/22023");
-    door.get("/pause/s?seconds=0.1");
+    door.get("/pause/s?seconds=1");
     const auto first = [&](const std::string& query) {
         return Json::parse(door.admin("/queries" + query).body)["statements"][0]["name"].text();
     };
@@ -283,8 +293,8 @@ BOOST_AUTO_TEST_CASE(a_slow_query_has_one_line_without_its_values) {
     const std::string id = "X-Request-Id: the-slow-one\r\n";
     BOOST_TEST(door.get("/pause/hush-hush?seconds=0.15", id).status == 200);
     BOOST_TEST(door.get("/items/1").status == 200);
-    test::wait_until("the line", [&] { return !door.log().empty(); });
-    const auto lines = door.lines();
+    test::wait_until("the line", [&] { return !door.lines_of("pause").empty(); });
+    const auto lines = door.lines_of("pause");
     BOOST_REQUIRE(lines.size() == 1U);
     const Json& line = lines[0];
     BOOST_TEST(line["event"] == "slow_query");
@@ -300,7 +310,7 @@ BOOST_AUTO_TEST_CASE(a_slow_query_has_one_line_without_its_values) {
                line["text"]);
     BOOST_TEST(door.log().find("hush") == std::string::npos);
     BOOST_TEST(door.log().find("0.15") == std::string::npos);
-    BOOST_TEST(door.metric("slow_queries_total") == 1);
+    BOOST_TEST(door.metric("slow_queries_total") == static_cast<double>(door.lines().size()));
     BOOST_TEST(door.metric("slow_queries_suppressed_total") == 0);
 }
 
@@ -308,9 +318,9 @@ BOOST_AUTO_TEST_CASE(the_threshold_is_the_routes_own_or_everybodys) {
     const Logged door("slow_query = \"20ms\"\n");
     BOOST_TEST(door.get("/patient/s?seconds=0.15").status == 200);
     BOOST_TEST(door.get("/pause/s?seconds=0.03").status == 200);
-    test::wait_until("the line", [&] { return !door.log().empty(); });
-    BOOST_TEST(door.lines().size() == 1U);
-    BOOST_TEST(door.lines()[0]["name"] == "pause");
+    test::wait_until("the line", [&] { return !door.lines_of("pause").empty(); });
+    BOOST_TEST(door.lines_of("pause").size() == 1U);
+    BOOST_TEST(door.lines_of("patient").empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_second_has_so_many_lines) {
@@ -328,7 +338,8 @@ BOOST_AUTO_TEST_CASE(a_second_has_so_many_lines) {
         }
         return count;
     };
-    test::wait_until("the lines", [&] { return with_line() + suppressed == 200; });
+    test::wait_until("the lines",
+                     [&] { return static_cast<double>(with_line()) + suppressed == 200; });
 }
 
 BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_opened_is_refused_at_start) {

@@ -38,7 +38,7 @@ EventPtr event(std::uint64_t tick, std::uint64_t previous) {
 }
 
 EventPtr typed(const std::string& type, const std::string& aggregate, const std::string& key) {
-    return Event::parse(message("2-1", "1-1", type, aggregate, key));
+    return push::Event::parse(message("2-1", "1-1", type, aggregate, key));
 }
 
 }  // namespace
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(what_matters_is_read) {
 BOOST_AUTO_TEST_CASE(line_breaks_of_a_payload_do_not_end_an_event) {
     std::string text = message("1-1", "0-0");
     text.insert(text.find(R"("id":"no")"), "\r\n  ");
-    const EventPtr read = Event::parse(text);
+    const EventPtr read = push::Event::parse(text);
     BOOST_REQUIRE(read);
     BOOST_TEST(read->json.find_first_of("\r\n") == std::string::npos);
     BOOST_TEST(read->json.size() == text.size());
@@ -75,19 +75,19 @@ BOOST_AUTO_TEST_CASE(a_reset_of_the_relay_is_one_for_clients) {
     BOOST_TEST(reset->reset);
     BOOST_TEST(reset->json == R"({"type":"reset","id":"2199023255552-0","reason":"history"})");
     // A user's event may have that name.
-    BOOST_TEST(!Event::parse(message("5-1", "4-1", "reset", "muster"))->reset);
+    BOOST_TEST(!push::Event::parse(message("5-1", "4-1", "reset", "muster"))->reset);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_message_is_none) {
     const std::string good = message("2-1", "1-1");
     for (std::size_t length = 0; length < good.find(R"(,"payload")"); ++length) {
-        BOOST_TEST(!Event::parse(good.substr(0, length)), length);
+        BOOST_TEST(!push::Event::parse(good.substr(0, length)), length);
     }
-    BOOST_TEST(!Event::parse(message("2", "1-1")));
-    BOOST_TEST(!Event::parse(message("2-1-1", "1-1")));
-    BOOST_TEST(!Event::parse(message("2-1", "")));
-    BOOST_TEST(!Event::parse("{\"event_type\":\"agent.created\"}"));
-    BOOST_TEST(!Event::parse("[]"));
+    BOOST_TEST(!push::Event::parse(message("2", "1-1")));
+    BOOST_TEST(!push::Event::parse(message("2-1-1", "1-1")));
+    BOOST_TEST(!push::Event::parse(message("2-1", "")));
+    BOOST_TEST(!push::Event::parse("{\"event_type\":\"agent.created\"}"));
+    BOOST_TEST(!push::Event::parse("[]"));
 }
 
 BOOST_AUTO_TEST_CASE(json_is_read_by_its_grammar) {
@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE(one_of_each_kind_must_fit) {
     BOOST_TEST(!filter.add("aggregate_id", "a2"));
     BOOST_TEST(!filter.matches(*typed("agent.created", "agent", "a1")));
     BOOST_TEST(filter.matches(*typed("agent.created", "agent", "a2")));
-    BOOST_TEST(filter.matches(*Event::make_reset({}, {}, "lost")));
+    BOOST_TEST(filter.matches(*push::Event::make_reset({}, {}, "lost")));
 }
 
 BOOST_AUTO_TEST_CASE(it_is_bounded) {
@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(missing_entries_become_a_reset) {
     BOOST_TEST((out[1]->id == StreamId{5, 1}));
     BOOST_TEST((replay.at() == StreamId{6, 1}));
     // A reset that is in the stream says so itself.
-    entries = {Event::parse(message("9-0", "8-1", "reset"))};
+    entries = {push::Event::parse(message("9-0", "8-1", "reset"))};
     const auto reset = replay.take(entries);
     BOOST_REQUIRE(reset.size() == 1U);
     BOOST_TEST((reset[0]->id == StreamId{9, 0}));
@@ -243,7 +243,7 @@ BOOST_AUTO_TEST_CASE(it_arrives_or_waits_or_gives_up) {
 
 BOOST_AUTO_TEST_CASE(pieces_are_as_large_as_events_allow) {
     PieceSize size;
-    auto large = std::make_shared<Event>(*event(1, 0));
+    auto large = std::make_shared<push::Event>(*event(1, 0));
     large->json.resize(1 << 20);
     size.learn({large});
     BOOST_TEST(size.count() == 1U);

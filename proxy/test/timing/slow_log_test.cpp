@@ -46,11 +46,11 @@ BOOST_AUTO_TEST_SUITE(slow_log)
 
 BOOST_AUTO_TEST_CASE(a_line_says_which_statement_and_how_long) {
     const auto moment = std::chrono::system_clock::time_point(1764072000123ms);
-    BOOST_TEST(slow_query_line(moment, some()) ==
-               R"({"time":"2025-11-25T12:00:00.123Z","event":"slow_query","door":"http","name":"slow",)"
-               R"("duration_ms":1234.567,"rows":3,"bytes":99,"status":"success","client":"192.0.2.1",)"
-               R"("request_id":"r-1","text":"select f($1)"
-})");
+    const std::string line = slow_query_line(moment, some());
+    BOOST_TEST(line ==
+               R"j({"time":"2025-11-25T12:00:00.123Z","event":"slow_query","door":"http",)j"
+               R"j("name":"slow","duration_ms":1234.567,"rows":3,"bytes":99,"status":"success",)j"
+               R"j("client":"192.0.2.1","request_id":"r-1","text":"select f($1)"})j");
 }
 
 BOOST_AUTO_TEST_CASE(whatever_the_texts_hold_it_is_one_line_of_json) {
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(whatever_the_texts_hold_it_is_one_line_of_json) {
     BOOST_TEST(line.find('\n') == std::string::npos);
     const test::Json json = test::Json::parse(line);
     BOOST_TEST(json["sqlstate"].text() == "57014");
-    BOOST_TEST(json["text"].text().substr(0, 19) == "select 1 -- \"\\\n\t\xe2\x82\xac ");
+    BOOST_TEST(json["text"].text().substr(0, 20) == "select 1 -- \"\\\n\t\xe2\x82\xac ");
 }
 
 BOOST_AUTO_TEST_CASE(so_many_a_second_and_the_rest_is_counted) {

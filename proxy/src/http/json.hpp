@@ -1,4 +1,0 @@
-// Where writing JSON was before it came to be of use to other rooms.
-#pragma once
-
-#include "runtime/json.hpp"
