@@ -40,7 +40,8 @@ class CachedReads {
         std::function<Task<Answer>()> ask;  // asks the database
     };
 
-    CachedReads(net::io_context& context, cache::Cache& cache, unsigned thread);
+    CachedReads(net::io_context& context, cache::Cache& cache, const config::Cache& settings,
+                unsigned thread);
 
     Task<Response> answer(const Question& question);
 
@@ -90,6 +91,7 @@ class CachedReads {
 
     net::io_context& context_;
     cache::Cache& cache_;
+    const config::Cache settings_;
     cache::ReadCounters& counters_;
     cache::Remote remote_;
     std::unordered_map<std::string, std::shared_ptr<Query>> queries_;  // the newest of each key

@@ -40,6 +40,18 @@ struct Response {
     std::shared_ptr<Continuation> continuation;
 
     std::string_view body() const { return kept ? view : std::string_view(text); }
+
+    // Adds names to the header Vary: the answer would be another if these request headers were.
+    void vary(std::string_view names) {
+        for (auto& [name, value] : headers) {
+            if (name == "Vary") {
+                value += ", ";
+                value += names;
+                return;
+            }
+        }
+        headers.emplace_back("Vary", names);
+    }
 };
 
 // A request in hand. The views are valid until it is answered.

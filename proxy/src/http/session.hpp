@@ -26,7 +26,7 @@ class Session final : public Exchange {
 
     // Closes the connection if it is past its deadline: every wait on the client has one.
     void sweep(TimePoint now);
-    // Closes the connection once nothing of it is in hand.
+    // Ends the connection after its next answer, or soon if no request comes.
     void stop();
 
     std::optional<std::string_view> header(std::string_view name) const override;
@@ -47,7 +47,6 @@ class Session final : public Exchange {
     Task<> linger();
     std::size_t count_headers();
     std::optional<Response> head_mistake();
-    bool may_stay();
     void set(State state, TimePoint limit);
     void close();
 
