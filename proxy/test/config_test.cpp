@@ -159,10 +159,10 @@ BOOST_AUTO_TEST_CASE(what_is_told_of_times) {
     BOOST_TEST(config.log.slow_query == "/var/log/slow.json");
     BOOST_TEST((config.routes.at(0).slow == milliseconds(2000)));
     refused("[timing]\nserver_timing = \"sometimes\"\n", 2, {"off, on-request, always"});
-    refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "100ms"});
+    refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "250ms"});
     refused("[timing]\nslow_lines = 0\n", 2, {"timing.slow_lines", "from 1"});
     refused("[log]\nslow_query = \"\"\n", 2, {"log.slow_query", "stderr"});
-    refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "100ms"});
+    refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "from 100ms"});
     for (const char* slow : {"5", "\"often\"", "\"25h\""}) {
         refused(route("name = \"r\"\nmatch = \"GET /a\"\ncall = \"f()\"\nslow = ") + slow + "\n", 5,
                 {"slow must be a duration"});
