@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "config/load.hpp"
+#include "config/reload.hpp"
+#include "config/settings.hpp"
 
 using namespace muster::config;
 
@@ -101,34 +103,51 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_is_accepted_and_states_the_defaults) {
     const Config& config = shipped.value();
     const Config defaults;
     BOOST_TEST(config.routes.size() == 23U);
-    BOOST_TEST(config.threads == defaults.threads);
-    BOOST_TEST(config.http.listen.port == defaults.http.listen.port);
-    BOOST_TEST(config.http.max_body_bytes == defaults.http.max_body_bytes);
-    BOOST_TEST(config.http.max_header_bytes == defaults.http.max_header_bytes);
-    BOOST_TEST((config.http.request_timeout == defaults.http.request_timeout));
-    BOOST_TEST((config.http.write_timeout == defaults.http.write_timeout));
-    BOOST_TEST(config.admin.listen.port == defaults.admin.listen.port);
-    BOOST_TEST(config.wire.upstream.port == defaults.wire.upstream.port);
-    BOOST_TEST(config.database.conninfo == defaults.database.conninfo);
-    BOOST_TEST(config.database.pool_queue == defaults.database.pool_queue);
-    BOOST_TEST(config.relay.conninfo == defaults.relay.conninfo);
-    BOOST_TEST(config.relay.stream_length == defaults.relay.stream_length);
-    BOOST_TEST(config.redis.address.port == defaults.redis.address.port);
-    BOOST_TEST(config.limits.enabled == defaults.limits.enabled);
-    for (const auto quota : {&Limits::standard, &Limits::premium, &Limits::address}) {
-        BOOST_TEST((config.limits.*quota).rate == (defaults.limits.*quota).rate);
-        BOOST_TEST((config.limits.*quota).burst == (defaults.limits.*quota).burst);
+    Config stated = config;
+    Config left_out;
+    const auto given = settings(stated);
+    const auto own = settings(left_out);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+        BOOST_TEST(shown(given[i].access.read()) == shown(own[i].access.read()), own[i].name());
     }
-    BOOST_TEST(config.http.trusted_proxies.empty());
-    BOOST_TEST((config.http.key_grace == defaults.http.key_grace));
-    BOOST_TEST(config.log.level == defaults.log.level);
-    BOOST_TEST(config.log.slow_query == defaults.log.slow_query);
-    BOOST_TEST(config.timing.enabled == defaults.timing.enabled);
-    BOOST_TEST((config.timing.slow_query == defaults.timing.slow_query));
-    BOOST_TEST(config.timing.slow_lines == defaults.timing.slow_lines);
-    BOOST_TEST(config.timing.server_timing == defaults.timing.server_timing);
-    BOOST_TEST(config.pgbouncer.conninfo == defaults.pgbouncer.conninfo);
-    BOOST_TEST((config.pgbouncer.interval == defaults.pgbouncer.interval));
+}
+
+// What a reload does with a setting that only a restart can change.
+BOOST_AUTO_TEST_CASE(every_setting_takes_the_value_that_it_gives) {
+    Config config;
+    config.http.trusted_proxies = *parse_networks("10.0.0.0/8, ::1");
+    config.http.cors_origins = {"https://a.example", "http://[::1]:3000"};
+    config.http.listen = {"::1", 80};
+    Config other;
+    const auto from = settings(config);
+    const auto to = settings(other);
+    for (std::size_t i = 0; i < from.size(); ++i) {
+        BOOST_TEST(to[i].access.store(from[i].access.read()).value_or("") == "", to[i].name());
+        BOOST_TEST(shown(to[i].access.read()) == shown(from[i].access.read()), to[i].name());
+    }
+    BOOST_TEST(other.http.listen.host == "::1");
+    BOOST_TEST(other.http.trusted_proxies.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(what_needs_a_restart_is_kept_and_named) {
+    Config running;
+    Config wanted;
+    wanted.http.listen.port = 1;
+    wanted.threads = 7;
+    wanted.relay.stream = "other";
+    wanted.http.max_connections = 5;
+    wanted.limits.standard.rate = 5;
+    wanted.database.pool_size = 5;
+    wanted.cache.negative_ttl = milliseconds(5);
+    wanted.log.level = "debug";
+    const auto kept = keep_what_needs_restart(wanted, running);
+    const std::vector<std::string> expected{"threads", "http.listen", "relay.stream"};
+    BOOST_TEST(kept == expected, boost::test_tools::per_element());
+    BOOST_TEST(wanted.threads == 0U);
+    BOOST_TEST(wanted.http.listen.port == 8002);
+    BOOST_TEST(wanted.http.max_connections == 5U);
+    BOOST_TEST(wanted.database.pool_size == 5U);
+    BOOST_TEST(wanted.log.level == "debug");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_told_of_times) {

@@ -1,4 +1,4 @@
-// The configuration of one muster-proxy process: plain values, read once at start.
+// The configuration of one muster-proxy process: plain values, read at start and at a reload.
 //
 // Depends on no other room. `load()` (load.hpp) reads proxy.toml, applies the command line's
 // overrides and checks everything that can be checked without a server; the first mistake is
@@ -37,6 +37,9 @@ struct Http {
     milliseconds write_timeout{30000};     // for a client to take its answer
     std::vector<Network> trusted_proxies;  // whose X-Forwarded-For is believed
     milliseconds key_grace{60000};         // for keys verified before, while the database is down
+    // Origins whose scripts may read the answers: "https://app.example.org"; "*": all.
+    std::vector<std::string> cors_origins;
+    std::size_t gzip_from = 4096;  // bytes of a body; 0: nothing is compressed
 };
 
 struct Admin {
@@ -97,11 +100,13 @@ struct Limits {
     struct Quota {
         std::uint32_t rate;
         std::uint32_t burst;
+        bool operator==(const Quota&) const = default;
     };
     bool enabled = true;
     Quota standard{100, 100};   // of an API key, by its tier
     Quota premium{1000, 1000};  // likewise
     Quota address{10, 100};     // of an address, for requests without a valid key
+    bool operator==(const Limits&) const = default;
 };
 
 // Answers that are kept. Needs the relay of some proxy, and Redis.
@@ -122,6 +127,16 @@ struct Breaker {
     milliseconds ramp{500};       // from a tenth of the calls to all, once one has succeeded
 };
 
+// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
+struct Push {
+    bool enabled = true;
+    std::size_t max_clients = 5000;            // of all threads together
+    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
+    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
+    milliseconds heartbeat{15000};             // at least so often something is sent
+    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
+};
+
 // What is timed, and who is told.
 struct Timing {
     bool enabled = true;             // off: no clock is read for it, and nothing kept
@@ -134,16 +149,6 @@ struct Timing {
 struct Pgbouncer {
     std::string conninfo;         // to its database "pgbouncer", as one of stats_users; empty: none
     milliseconds interval{5000};  // between two looks at its figures
-};
-
-// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
-struct Push {
-    bool enabled = true;
-    std::size_t max_clients = 5000;            // of all threads together
-    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
-    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
-    milliseconds heartbeat{15000};             // at least so often something is sent
-    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
 };
 
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
@@ -183,6 +188,7 @@ struct Route {
 
 struct Log {
     std::string level = "info";
+    std::string access = "off";         // a file's path, "stderr" or "off"
     std::string slow_query = "stderr";  // a file's path, "stderr" or "off"
 };
 
@@ -199,9 +205,9 @@ struct Config {
     Limits limits;
     Cache cache;
     Breaker breaker;
+    Push push;
     Timing timing;
     Pgbouncer pgbouncer;
-    Push push;
     Log log;
     std::vector<Route> routes;
 };

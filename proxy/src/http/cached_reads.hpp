@@ -41,7 +41,8 @@ class CachedReads {
         std::function<bool()> refused;      // whether its breaker keeps questions away
     };
 
-    CachedReads(net::io_context& context, cache::Cache& cache, unsigned thread);
+    CachedReads(net::io_context& context, cache::Cache& cache, const config::Cache& settings,
+                unsigned thread);
 
     Task<Response> answer(const Question& question);
 
@@ -93,6 +94,7 @@ class CachedReads {
 
     net::io_context& context_;
     cache::Cache& cache_;
+    const config::Cache settings_;
     cache::ReadCounters& counters_;
     cache::Remote remote_;
     std::unordered_map<std::string, std::shared_ptr<Query>> queries_;  // the newest of each key

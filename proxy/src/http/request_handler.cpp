@@ -7,7 +7,7 @@
 #include "runtime/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
-#include "runtime/version.hpp"
+#include "http/trace.hpp"
 
 namespace muster::http {
 namespace {
@@ -41,6 +41,11 @@ bool is_json(std::string_view content_type) {
     return type == "application/json";
 }
 
+// What may stand in a log: nothing of the query string.
+std::string_view path_of(std::string_view target) {
+    return target.substr(0, target.find('?'));
+}
+
 std::size_t other(const Shared& shared, OtherEndpoint endpoint) {
     return shared.routes.size() + static_cast<std::size_t>(endpoint);
 }
@@ -59,11 +64,14 @@ class InFlight {
 
 }  // namespace
 
-Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_, timing::Timing& timing, cache::Cache* shared_cache,
-               push::Hub* shared_hub)
-    : http(config.http),
-      limiter(limiter_),
+Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
+               std::shared_ptr<limit::Limiter> limiter_, timing::Timing& timing,
+               cache::Cache* shared_cache, push::Hub* shared_hub, AccessLog* access)
+    : registry(whole),
+      http(config.http),
+      caching(config.cache),
+      kept_limiter(std::move(limiter_)),
+      limiter(*kept_limiter),
       routes(config.routes),
       router(routes),
       cache(shared_cache),
@@ -71,6 +79,9 @@ Shared::Shared(const config::Config& config, metrics::Registry& registry, unsign
       calls(bind_all(routes, shared_cache != nullptr)),
       idempotent_calls(routes.begin(), routes.end()),
       plans(routes.begin(), routes.end()),
+      cors(config.http.cors_origins),
+      openapi(config),
+      access_log(access),
       route_state(routes.size()),
       circuits(config.breaker, routes, registry),
       metrics(registry, routes, threads, timing.enabled()),
@@ -87,9 +98,11 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
                       database.connect_timeout, wait_recorder()}),
       keys_(context, pool_, shared_->limiter, shared_->circuits.database(),
             shared_->http.key_grace),
-      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
+      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}),
+      compressor_(shared_->http.gzip_from) {
     if (shared_->cache != nullptr) {
-        cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
+        cached_reads_ =
+            std::make_unique<CachedReads>(context, *shared_->cache, shared_->caching, thread);
     }
     if (shared_->hub != nullptr) {
         live_ = std::make_shared<Live>(context, thread, *shared_->hub, keys_, shared_->limiter,
@@ -99,6 +112,7 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
     const InFlight in_flight(counters_->in_flight);
+    const TimePoint begun = shared_->access_log != nullptr ? Clock::now() : TimePoint{};
     Passage passage{exchange,
                     {},
                     other(*shared_, OtherEndpoint::none),
@@ -107,24 +121,59 @@ Task<Response> RequestHandler::handle(Exchange& exchange) {
     if (passage.verdict) {
         add_limit_headers(response, *passage.verdict);
     }
+    if (const auto trace = exchange.header("traceparent"); trace && is_traceparent(*trace)) {
+        response.headers.emplace_back("traceparent", *trace);
+    }
+    shared_->cors.add_headers(exchange, response);
+    compressor_.apply(exchange, response);
     finish(passage, response);
-    spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
-                  exchange.target.substr(0, exchange.target.find('?')), response.status);
+    if (shared_->access_log != nullptr) {
+        log(passage, response, begun);
+    }
+    spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method, path_of(exchange.target),
+                  response.status);
     co_return response;
+}
+
+void RequestHandler::log(const Passage& passage, const Response& response, TimePoint begun) const {
+    const Exchange& exchange = passage.exchange;
+    const std::string client = client_address(exchange.peer, exchange.headers("X-Forwarded-For"),
+                                              shared_->http.trusted_proxies)
+                                   .to_string();
+    const auto trace = exchange.header("traceparent");
+    AccessLine line{.method = exchange.method,
+                    .path = path_of(exchange.target),
+                    .status = response.status,
+                    .bytes = exchange.method == "HEAD" ? 0 : response.body().size(),
+                    .duration = Clock::now() - begun,
+                    .request_id = exchange.request_id,
+                    .trace_id = trace && is_traceparent(*trace) ? trace_id(*trace) : "",
+                    .client = client,
+                    .route = {},
+                    .key_id = {},
+                    .key_name = {}};
+    if (passage.match && passage.match->kind == Router::Match::Kind::found) {
+        line.route = shared_->routes[passage.match->route].name;
+    }
+    if (passage.identity) {
+        line.key_id = passage.identity->id;
+        line.key_name = passage.identity->name;
+    }
+    shared_->access_log->write(line);
 }
 
 // Counts and times a request that has its answer. Those without a key are not told its times.
 void RequestHandler::finish(const Passage& passage, Response& response) {
-    counters_->count(passage.endpoint, passage.exchange.method, response.status);
-    counters_->observe(pool_);
-    passage.exchange.answered = Clock::now();
-    if (!shared_->time_keeper.enabled()) {
-        return;
+    Exchange& exchange = passage.exchange;
+    exchange.answered = Clock::now();
+    std::optional<std::chrono::nanoseconds> total;
+    if (shared_->time_keeper.enabled()) {
+        total = exchange.answered - exchange.begun;
     }
-    const auto total = passage.exchange.answered - passage.exchange.begun;
-    counters_->time(passage.endpoint, response.status, total);
-    if (passage.identity && passage.times.wanted()) {
-        response.headers.emplace_back("Server-Timing", passage.times.header(total, response));
+    counters_->count(passage.endpoint, exchange.method, response.status, total);
+    counters_->observe(pool_);
+    if (total && passage.identity && passage.times.wanted()) {
+        response.headers.emplace_back("Server-Timing", passage.times.header(*total, response));
     }
 }
 
@@ -185,11 +234,16 @@ Task<Response> RequestHandler::pass(Passage& passage) {
 
 // Stage: the endpoints that are the proxy's own, and need no key.
 Task<std::optional<Response>> RequestHandler::built_in(Passage& passage) {
+    if (auto preflight = shared_->cors.preflight(passage.exchange)) {
+        co_return preflight;
+    }
     const auto& segments = passage.target.segments;
-    if (segments.empty()) {
+    const bool describes = segments.size() == 1 && segments[0] == "openapi.json";
+    if (segments.empty() || describes) {
         passage.endpoint = other(*shared_, OtherEndpoint::root);
         if (passage.exchange.reads()) {
-            co_return root();
+            co_return describes ? shared_->openapi.answer(passage.exchange)
+                                : describe_service(shared_->routes, live_ != nullptr);
         }
         Response refused = respond(405, "this path is read with GET or HEAD");
         refused.headers.emplace_back("Allow", "GET, HEAD");
@@ -312,27 +366,6 @@ Task<std::optional<Response>> RequestHandler::receive(Passage& passage) {
         co_return refused;
     }
     co_return co_await exchange.receive_body();
-}
-
-// GET /: what this is and what it serves.
-Response RequestHandler::root() const {
-    Response response;
-    std::string& out = response.text;
-    out = R"({"service":"muster","version":")" + std::string(version) +
-          R"(","status":"operational","endpoints":{)";
-    out += R"("health":"GET /health","live":"GET /health/live","ready":"GET /health/ready")";
-    if (live_) {
-        out += R"(,"websocket":"GET /ws","event_stream":"GET /events/stream")"
-               R"(,"tickets":"POST /tickets")";
-    }
-    for (const config::Route& route : shared_->routes) {
-        out += ',';
-        append_json_string(out, route.name);
-        out += ':';
-        append_json_string(out, route.method + " " + route.path);
-    }
-    out += "}}";
-    return response;
 }
 
 }  // namespace muster::http

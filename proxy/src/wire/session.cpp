@@ -130,7 +130,7 @@ bool Session::observe_client(std::string_view bytes) {
     std::uint64_t messages = 0, queries = 0;
     const bool in_step = from_client_.feed(bytes, [&](const MessageStart& message) {
         ++messages;
-        queries += conversation_.from_client(message.type);
+        queries += pipeline_.from_client(message.type);
     });
     worker_->counters().client_messages.add(messages);
     worker_->counters().queries.add(queries);
@@ -141,11 +141,11 @@ bool Session::observe_server(std::string_view bytes) {
     std::uint64_t messages = 0;
     const bool in_step = from_server_.feed(bytes, [&](const MessageStart& message) {
         ++messages;
-        conversation_.from_server(message.type, message.first);
+        pipeline_.from_server(message.type, message.first, [](const Pipeline::End&) {});
     });
     worker_->counters().server_messages.add(messages);
     answered_ = true;
-    if (phase_ == Phase::login && conversation_.started()) {
+    if (phase_ == Phase::login && pipeline_.started()) {
         phase_ = Phase::open;
         timer_.cancel();
     }
@@ -161,7 +161,7 @@ void Session::drain() {
 
 // Ends the session if neither side would miss anything: no request is under way or half sent.
 void Session::leave_if_idle() {
-    if (phase_ != Phase::open || !conversation_.idle() || !from_client_.at_boundary() ||
+    if (phase_ != Phase::open || !pipeline_.idle() || !from_client_.at_boundary() ||
         client_write_ || !from_server_.at_boundary())
         return;
     error_code ignored;

@@ -13,9 +13,9 @@
 #include <boost/intrusive/list_hook.hpp>
 
 #include "runtime/asio.hpp"
-#include "wire/conversation.hpp"
 #include "wire/error_response.hpp"
 #include "wire/leg.hpp"
+#include "wire/pipeline.hpp"
 #include "wire/scanner.hpp"
 #include "wire/startup.hpp"
 
@@ -72,7 +72,7 @@ class Session : public std::enable_shared_from_this<Session>,
     Phase phase_ = Phase::startup;
     Scanner from_client_;
     Scanner from_server_;
-    Conversation conversation_;
+    Pipeline pipeline_;
     bool admitted_ = false;       // counted among the sessions
     bool answered_ = false;       // the upstream has sent something
     bool client_write_ = false;   // a write to the client is under way

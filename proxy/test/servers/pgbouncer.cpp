@@ -8,13 +8,13 @@
 
 namespace muster::test {
 
-Pgbouncer::Pgbouncer(const PostgresServer& server, const std::string& settings,
+Pgbouncer::Pgbouncer(unsigned short server_port, const std::string& settings,
                      const std::string& users)
     : port_(free_port()) {
     const auto directory = sandbox_.path().string();
     std::ofstream(sandbox_.path() / "users.txt") << "\"postgres\" \"\"\n" << users;
     std::ofstream(sandbox_.path() / "pgbouncer.ini")
-        << "[databases]\n* = host=127.0.0.1 port=" << server.port()
+        << "[databases]\n* = host=127.0.0.1 port=" << server_port
         << " auth_user=postgres\n"
            "[pgbouncer]\n"
            "listen_addr = 127.0.0.1\nlisten_port = "

@@ -13,6 +13,10 @@ class Pgbouncer {
     // Starts it on a free port of 127.0.0.1; roles and their passwords are the server's. `settings`
     // and `users` are more lines of its configuration and of its users' file.
     explicit Pgbouncer(const PostgresServer& server, const std::string& settings = "",
+                       const std::string& users = "")
+        : Pgbouncer(server.port(), settings, users) {}
+    // In front of what leads to such a server, on this port of 127.0.0.1.
+    explicit Pgbouncer(unsigned short server_port, const std::string& settings = "",
                        const std::string& users = "");
 
     unsigned short port() const { return port_; }

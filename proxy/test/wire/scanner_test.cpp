@@ -1,4 +1,4 @@
-// wire::Scanner and wire::Conversation: what message headers tell.
+// wire::Scanner: where messages begin.
 #include "wire/scanner.hpp"
 
 #include <random>
@@ -8,8 +8,6 @@
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
-
-#include "wire/conversation.hpp"
 
 using namespace muster::wire;
 namespace data = boost::unit_test::data;
@@ -41,23 +39,6 @@ std::vector<Seen> scan(Scanner& scanner, std::string_view stream, NextSize next_
         stream.remove_prefix(n);
     }
     return seen;
-}
-
-// Plays a conversation whose items are `>X`, a message of type X from the client, and `<X`, one
-// from the server; `<Z` has the transaction status behind it.
-Conversation play(std::string_view script) {
-    Conversation conversation;
-    for (std::size_t i = 0; i + 1 < script.size(); ++i) {
-        if (script[i] == ' ')
-            continue;
-        const bool client = script[i] == '>';
-        const char type = script[++i];
-        if (client)
-            conversation.from_client(type);
-        else
-            conversation.from_server(type, type == 'Z' ? script[++i] : '\0');
-    }
-    return conversation;
 }
 
 }  // namespace
@@ -126,87 +107,6 @@ BOOST_AUTO_TEST_CASE(the_longest_message_is_followed_to_its_end) {
         left -= n;
     }
     BOOST_TEST(scanner.at_boundary());
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
-BOOST_AUTO_TEST_SUITE(conversation)
-
-// `>` from the client, `<` from the server, in the order in which the door sees them.
-const std::pair<const char*, bool> scripts[] = {
-    {"", false},
-    {"<R >p <R <S <K", false},
-    {"<R >p <R <K <ZI", true},
-    {"<ZI >Q", false},
-    {"<ZI >Q <T <D <C", false},
-    {"<ZI >Q <T <D <C <ZI", true},
-    {"<ZI >Q <C <ZT", false},
-    {"<ZI >Q <C <ZT >Q <E <ZE >Q <C <ZI", true},
-    {">Q <ZI", false},  // sent before the login was through
-    {">Q <ZI <C <ZI", true},
-    {"<ZI <N <A <S", true},  // messages of the server's own accord
-    // Several requests at once.
-    {"<ZI >Q >Q <ZI", false},
-    {"<ZI >Q >Q <ZI <ZI", true},
-    {"<ZI >F <V <ZI", true},
-    // Extended protocol: outstanding from the first message to the answer to Sync.
-    {"<ZI >P", false},
-    {"<ZI >P >B >E >H <1 <2 <C", false},
-    {"<ZI >P >B >E >S <1 <2 <C <ZI", true},
-    {"<ZI >P >B >E >S >P <1 <2 <C <ZI", false},
-    {"<ZI >P >B >E >S >B >E >S <1 <2 <C <ZI <2 <C <ZI", true},
-    {"<ZI >P >B >E >S <E <ZI", true},
-    // COPY FROM STDIN by Query, also with Syncs that the server ignores, and with an error.
-    {"<ZI >Q <G >d >d", false},
-    {"<ZI >Q <G >d >d >c", false},
-    {"<ZI >Q <G >d >S >H >d >c <C <ZI", true},
-    {"<ZI >Q <G >d >f <E <ZI", true},
-    {"<ZI >Q >d >c <G <C <ZI", true},  // all sent without waiting for the server to take it
-    {"<ZI >Q <G >d <E <ZI >d >c", true},
-    {"<ZI >Q <G >d <E >c <ZI", true},
-    {"<ZI >Q <G >d <E <ZI >c >Q", false},
-    {"<ZI >Q <G >d <E <ZI >c >Q <C <ZI", true},
-    // The same in the extended protocol: the Sync before the data is not answered.
-    {"<ZI >P >B >E >S <G >d >c", false},
-    {"<ZI >P >B >E >S <1 <2 <G >d >c >S", false},
-    {"<ZI >P >B >E >S <1 <2 <G >d >c >S <C <ZI", true},
-    {"<ZI >P >B >E >S >d >c >S <1 <2 <G <C <ZI", true},
-    {"<ZI >P >B >E <1 <2 <G >d >c >S <C <ZI", true},
-    {"<ZI >P >B >E >S <1 <2 <G >d <E >c >S <ZI", true},
-    // COPY TO STDOUT and a replication stream end like any query.
-    {"<ZI >Q <H <d <d", false},
-    {"<ZI >Q <H <d <c <C <ZI", true},
-    {"<ZI >Q <W <d >d >d <d >c", false},
-    {"<ZI >Q <W <d >d >c <c <C <ZI", true},
-};
-
-BOOST_AUTO_TEST_CASE(idle_means_that_nothing_would_be_missed) {
-    for (const auto& [script, idle] : scripts)
-        BOOST_TEST(play(script).idle() == idle, script);
-}
-
-BOOST_AUTO_TEST_CASE(what_cannot_be_known_is_never_called_idle) {
-    // The server drops the Query behind the failed Parse; its ReadyForQuery never comes.
-    BOOST_TEST(!play("<ZI >P >Q >S <E <ZI").idle());
-}
-
-BOOST_AUTO_TEST_CASE(queries_are_counted_where_they_begin) {
-    Conversation conversation;
-    std::string counted;
-    for (const char type : std::string("pPBDEHSQFCXdcf")) {
-        if (conversation.from_client(type))
-            counted += type;
-    }
-    BOOST_TEST(counted == "EQF");
-}
-
-BOOST_AUTO_TEST_CASE(endless_pipelining_is_bounded) {
-    auto conversation = play("<ZI");
-    for (int i = 0; i < 100000; ++i)
-        conversation.from_client('S');
-    for (int i = 0; i < 100000; ++i)
-        conversation.from_server('Z', 'I');
-    BOOST_TEST(!conversation.idle());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
