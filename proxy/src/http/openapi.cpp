@@ -349,9 +349,13 @@ std::string paths_of(const config::Config& config) {
         {"/health/ready", own_operation("muster_ready", "The process is ready to serve", true)},
         {"/openapi.json", own_operation("muster_openapi", "This document")},
     };
+    if (config.push.enabled) {
+        add_live(members, config.limits.enabled);
+    }
+    const auto own = static_cast<std::ptrdiff_t>(members.size());
     for (const Path& path : paths) {
         const bool shadowed =
-            std::any_of(members.begin(), members.begin() + 5,
+            std::any_of(members.begin(), members.begin() + own,
                         [&](const Member& one) { return one.first == path.text; });
         if (!shadowed) {
             members.emplace_back(path.text, object(path.operations));

@@ -7,7 +7,6 @@
 #include "runtime/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
-#include "http/trace.hpp"
 
 namespace muster::http {
 namespace {
@@ -39,11 +38,6 @@ bool is_json(std::string_view content_type) {
         c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     }
     return type == "application/json";
-}
-
-// What may stand in a log: nothing of the query string.
-std::string_view path_of(std::string_view target) {
-    return target.substr(0, target.find('?'));
 }
 
 std::size_t other(const Shared& shared, OtherEndpoint endpoint) {
@@ -112,7 +106,6 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
 
 Task<Response> RequestHandler::handle(Exchange& exchange) {
     const InFlight in_flight(counters_->in_flight);
-    const TimePoint begun = shared_->access_log != nullptr ? Clock::now() : TimePoint{};
     Passage passage{exchange,
                     {},
                     other(*shared_, OtherEndpoint::none),
@@ -121,60 +114,8 @@ Task<Response> RequestHandler::handle(Exchange& exchange) {
     if (passage.verdict) {
         add_limit_headers(response, *passage.verdict);
     }
-    if (const auto trace = exchange.header("traceparent"); trace && is_traceparent(*trace)) {
-        response.headers.emplace_back("traceparent", *trace);
-    }
-    shared_->cors.add_headers(exchange, response);
-    compressor_.apply(exchange, response);
     finish(passage, response);
-    if (shared_->access_log != nullptr) {
-        log(passage, response, begun);
-    }
-    spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method, path_of(exchange.target),
-                  response.status);
     co_return response;
-}
-
-void RequestHandler::log(const Passage& passage, const Response& response, TimePoint begun) const {
-    const Exchange& exchange = passage.exchange;
-    const std::string client = client_address(exchange.peer, exchange.headers("X-Forwarded-For"),
-                                              shared_->http.trusted_proxies)
-                                   .to_string();
-    const auto trace = exchange.header("traceparent");
-    AccessLine line{.method = exchange.method,
-                    .path = path_of(exchange.target),
-                    .status = response.status,
-                    .bytes = exchange.method == "HEAD" ? 0 : response.body().size(),
-                    .duration = Clock::now() - begun,
-                    .request_id = exchange.request_id,
-                    .trace_id = trace && is_traceparent(*trace) ? trace_id(*trace) : "",
-                    .client = client,
-                    .route = {},
-                    .key_id = {},
-                    .key_name = {}};
-    if (passage.match && passage.match->kind == Router::Match::Kind::found) {
-        line.route = shared_->routes[passage.match->route].name;
-    }
-    if (passage.identity) {
-        line.key_id = passage.identity->id;
-        line.key_name = passage.identity->name;
-    }
-    shared_->access_log->write(line);
-}
-
-// Counts and times a request that has its answer. Those without a key are not told its times.
-void RequestHandler::finish(const Passage& passage, Response& response) {
-    Exchange& exchange = passage.exchange;
-    exchange.answered = Clock::now();
-    std::optional<std::chrono::nanoseconds> total;
-    if (shared_->time_keeper.enabled()) {
-        total = exchange.answered - exchange.begun;
-    }
-    counters_->count(passage.endpoint, exchange.method, response.status, total);
-    counters_->observe(pool_);
-    if (total && passage.identity && passage.times.wanted()) {
-        response.headers.emplace_back("Server-Timing", passage.times.header(*total, response));
-    }
 }
 
 // What the pool tells of each wait; nothing with timing off.

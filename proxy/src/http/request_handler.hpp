@@ -96,7 +96,8 @@ class RequestHandler : public std::enable_shared_from_this<RequestHandler> {
 
     std::function<void(std::chrono::nanoseconds)> wait_recorder();
     void finish(const Passage& passage, Response& response);
-    void log(const Passage& passage, const Response& response, TimePoint begun) const;
+    void count(const Passage& passage, Response& response);
+    void log(const Passage& passage, const Response& response) const;
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
     Task<std::optional<Response>> live(Passage& passage);
