@@ -159,10 +159,10 @@ BOOST_AUTO_TEST_CASE(what_is_told_of_times) {
     BOOST_TEST(config.log.slow_query == "/var/log/slow.json");
     BOOST_TEST((config.routes.at(0).slow == milliseconds(2000)));
     refused("[timing]\nserver_timing = \"sometimes\"\n", 2, {"off, on-request, always"});
-    refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "100ms"});
+    refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "250ms"});
     refused("[timing]\nslow_lines = 0\n", 2, {"timing.slow_lines", "from 1"});
     refused("[log]\nslow_query = \"\"\n", 2, {"log.slow_query", "stderr"});
-    refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "100ms"});
+    refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "from 100ms"});
     for (const char* slow : {"5", "\"often\"", "\"25h\""}) {
         refused(route("name = \"r\"\nmatch = \"GET /a\"\ncall = \"f()\"\nslow = ") + slow + "\n", 5,
                 {"slow must be a duration"});
@@ -304,6 +304,23 @@ BOOST_AUTO_TEST_CASE(a_route_is_read) {
     BOOST_TEST(r.params.at("v").values.size() == 2U);
     BOOST_TEST(r.success == 202U);
     BOOST_TEST(r.cost == 7U);
+    BOOST_TEST(r.idempotent);
+}
+
+BOOST_AUTO_TEST_CASE(writes_are_idempotent_unless_told_otherwise) {
+    const std::string name = "name = \"r\"\n";
+    const auto idempotent = [&](const std::string& rest) {
+        return accepted(route(name + rest)).routes.front().idempotent;
+    };
+    const std::string write = "match = \"POST /a\"\ncall = \"f()\"\n";
+    const std::string read = "match = \"GET /a\"\ncall = \"f()\"\n";
+    BOOST_TEST(idempotent(write));
+    BOOST_TEST(idempotent(write + "idempotent = true\n"));
+    BOOST_TEST(!idempotent(write + "idempotent = false\n"));
+    BOOST_TEST(!idempotent(read));
+    BOOST_TEST(!idempotent(read + "idempotent = false\n"));
+    refused(route(name + read + "idempotent = true\n"), 5, {"idempotent", "GET"});
+    refused(route(name + write + "idempotent = 1\n"), 5, {"idempotent", "true or false"});
 }
 
 BOOST_AUTO_TEST_CASE(wrong_routes_are_refused_with_their_line) {
