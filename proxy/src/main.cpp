@@ -3,6 +3,7 @@
 #include <csignal>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -194,11 +195,15 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     if (config.push.enabled) {
         hub.start();
     }
-    spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
-                 door.port(), admin.port(), wire.port(), runtime.threads());
-    const PidFile pid_file(invocation.pid_file);
-    notify_manager("READY=1\nMAINPID=" + std::to_string(::getpid()));
-    tell_predecessor();
+    // Once run() has the signals: whoever hears of this may send one.
+    std::optional<PidFile> pid_file;
+    net::post(runtime.control(), [&] {
+        spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
+                     door.port(), admin.port(), wire.port(), runtime.threads());
+        pid_file.emplace(invocation.pid_file);
+        notify_manager("READY=1\nMAINPID=" + std::to_string(::getpid()));
+        tell_predecessor();
+    });
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
         if (!replaced) {
             notify_manager("STOPPING=1");
