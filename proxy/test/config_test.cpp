@@ -304,6 +304,23 @@ BOOST_AUTO_TEST_CASE(a_route_is_read) {
     BOOST_TEST(r.params.at("v").values.size() == 2U);
     BOOST_TEST(r.success == 202U);
     BOOST_TEST(r.cost == 7U);
+    BOOST_TEST(r.idempotent);
+}
+
+BOOST_AUTO_TEST_CASE(writes_are_idempotent_unless_told_otherwise) {
+    const std::string name = "name = \"r\"\n";
+    const auto idempotent = [&](const std::string& rest) {
+        return accepted(route(name + rest)).routes.front().idempotent;
+    };
+    const std::string write = "match = \"POST /a\"\ncall = \"f()\"\n";
+    const std::string read = "match = \"GET /a\"\ncall = \"f()\"\n";
+    BOOST_TEST(idempotent(write));
+    BOOST_TEST(idempotent(write + "idempotent = true\n"));
+    BOOST_TEST(!idempotent(write + "idempotent = false\n"));
+    BOOST_TEST(!idempotent(read));
+    BOOST_TEST(!idempotent(read + "idempotent = false\n"));
+    refused(route(name + read + "idempotent = true\n"), 5, {"idempotent", "GET"});
+    refused(route(name + write + "idempotent = 1\n"), 5, {"idempotent", "true or false"});
 }
 
 BOOST_AUTO_TEST_CASE(wrong_routes_are_refused_with_their_line) {

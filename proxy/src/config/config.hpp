@@ -116,6 +116,15 @@ struct Cache {
     bool l2 = true;                           // in Redis too
     milliseconds l2_timeout{20};              // what a read waits for Redis at most
     milliseconds negative_ttl{2000};          // of "there is no such thing"
+    // How long past its rule an answer may stand in for the database while its breaker is open.
+    milliseconds stale_if_error{60000};
+};
+
+// The circuit breakers: of the database, of each route, and of Redis.
+struct Breaker {
+    std::uint32_t failures = 5;   // in a row open it; 0: none does
+    milliseconds open_time{250};  // until a call is let through to see
+    milliseconds ramp{500};       // from a tenth of the calls to all, once one has succeeded
 };
 
 // Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
@@ -170,6 +179,7 @@ struct Route {
     std::map<std::string, Parameter> params;
     std::optional<Caching> cache;  // GET only
     std::vector<Tag> writes;       // what a call of it changes
+    bool idempotent = false;       // an Idempotency-Key has it carried out once
     unsigned success = 200;
     std::optional<milliseconds> slow;  // in place of timing.slow_query
     std::uint32_t cost = 1;            // tokens of its sender's quota
@@ -194,6 +204,7 @@ struct Config {
     Redis redis;
     Limits limits;
     Cache cache;
+    Breaker breaker;
     Push push;
     Timing timing;
     Pgbouncer pgbouncer;

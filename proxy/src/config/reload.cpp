@@ -11,8 +11,8 @@ namespace {
 
 // Everything else is built into what was made at start: sockets, threads, subscriptions.
 constexpr std::array<std::string_view, 2> sections{"database", "limits"};
-constexpr std::array<std::string_view, 6> names{
-    "cache.l2",          "cache.l2_timeout",     "cache.negative_ttl",
+constexpr std::array<std::string_view, 7> names{
+    "cache.l2",          "cache.l2_timeout",     "cache.negative_ttl", "cache.stale_if_error",
     "timing.slow_query", "timing.server_timing", "log.level"};
 
 bool may_change(const Setting& setting) {

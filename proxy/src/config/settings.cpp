@@ -342,6 +342,11 @@ std::vector<Setting> settings(Config& c) {
         {"cache", "l2", flag(c.cache.l2)},
         {"cache", "l2_timeout", duration(c.cache.l2_timeout, 1ms, 10s)},
         {"cache", "negative_ttl", duration(c.cache.negative_ttl, 0ms, 10s)},
+        {"cache", "stale_if_error", duration(c.cache.stale_if_error, 0ms, 1h)},
+
+        {"breaker", "failures", whole(c.breaker.failures, 0, 1000000)},
+        {"breaker", "open_time", duration(c.breaker.open_time, 10ms, 1min)},
+        {"breaker", "ramp", duration(c.breaker.ramp, 0ms, 1min)},
 
         {"push", "enabled", flag(c.push.enabled)},
         {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},

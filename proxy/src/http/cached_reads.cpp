@@ -10,10 +10,13 @@ namespace {
 
 using cache::Fence;
 
+std::string hit(std::chrono::seconds left, std::string_view detail) {
+    return "muster; hit; ttl=" + std::to_string(left.count()) + "; detail=" + std::string(detail);
+}
+
 std::string hit(const cache::Entry& entry, std::string_view level) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::seconds>(entry.expires - Clock::now());
-    return "muster; hit; ttl=" + std::to_string(left.count()) + "; detail=" + std::string(level);
+    return hit(std::chrono::duration_cast<std::chrono::seconds>(entry.expires - Clock::now()),
+               level);
 }
 
 }  // namespace
@@ -53,7 +56,8 @@ CachedReads::CachedReads(net::io_context& context, cache::Cache& cache,
       cache_(cache),
       settings_(settings),
       counters_(cache.counters(thread)),
-      remote_(context, cache.redis(), settings.l2_timeout, counters_.l2_errors) {}
+      remote_(context, cache.redis(), settings.l2_timeout, counters_.l2_errors,
+              cache.redis_breaker()) {}
 
 Task<Response> CachedReads::answer(const Question& question) {
     Read read{question,
@@ -110,7 +114,7 @@ cache::EntryPtr CachedReads::find(Read& read) {
     if (serves(*entry, read)) {
         return entry;
     }
-    if (read.forwarded == "stale" && !read.token) {
+    if (read.forwarded == "stale" && !read.token && !staleness(*entry, read)) {
         cache_.store().erase(read.key, entry);
     }
     return nullptr;
@@ -146,6 +150,25 @@ bool CachedReads::serves(const cache::Entry& entry, Read& read) {
         return false;
     }
     return true;
+}
+
+// How long an entry is past its rule, if it may stand in for a database that is away: its faults
+// are no others than its age and the silence of the relay, for a bounded time, and no token is
+// against it. One that is known to be overtaken is not old but wrong.
+std::optional<std::chrono::seconds> CachedReads::staleness(const cache::Entry& entry,
+                                                           const Read& read) const {
+    const Fence& fence = cache_.fence();
+    if (!read.token_seen(entry) ||
+        fence.judge_known(entry.snapshot, entry.era, read.tags) != Fence::Verdict::serve) {
+        return std::nullopt;
+    }
+    const TimePoint now = Clock::now();
+    const TimePoint good = fence.alive(now) ? now : fence.last_heartbeat();
+    const auto past = std::max(Clock::duration::zero(), now - std::min(good, entry.expires));
+    if (past > settings_.stale_if_error) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::seconds>(past);
 }
 
 // A query that began after the newest known change of the tags.
@@ -212,8 +235,7 @@ std::string CachedReads::remote_key(const Read& read) const {
            digest_text(incarnation + '\n' + read.question.plan.definition() + '\n' + read.key);
 }
 
-// Asks the database and keeps the answer. A breaker that is open would be noticed here: it is the
-// one place where an entry past its rule, but not past a token, could stand in for an answer.
+// Asks the database and keeps the answer.
 Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
     Fence& fence = cache_.fence();
     const CachePlan& plan = read.question.plan;
@@ -244,8 +266,19 @@ Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
 }
 
 Response CachedReads::respond_landed(const Read& read, const Landed& landed, std::string status) {
-    return landed ? respond_entry(read, landed.value(), std::move(status))
-                  : respond(landed.error());
+    if (landed) {
+        return respond_entry(read, landed.value(), std::move(status));
+    }
+    // With the breaker open an entry past its rule may stand in for an answer.
+    if (landed.error().status >= 500 && read.question.refused()) {
+        const auto entry = cache_.store().get(read.key);
+        const auto past = entry ? staleness(*entry, read) : std::nullopt;
+        if (past) {
+            counters_.stale.add();
+            return respond_entry(read, entry, hit(-*past, "stale"));
+        }
+    }
+    return respond(landed.error());
 }
 
 Response CachedReads::respond_entry(const Read& read, const cache::EntryPtr& entry,

@@ -38,6 +38,7 @@ class CachedReads {
         const CachePlan& plan;
         const CachePlan::Values& values;
         std::function<Task<Answer>()> ask;  // asks the database
+        std::function<bool()> refused;      // whether its breaker keeps questions away
     };
 
     CachedReads(net::io_context& context, cache::Cache& cache, const config::Cache& settings,
@@ -81,6 +82,8 @@ class CachedReads {
 
     cache::EntryPtr find(Read& read);
     bool serves(const cache::Entry& entry, Read& read);
+    std::optional<std::chrono::seconds> staleness(const cache::Entry& entry,
+                                                  const Read& read) const;
     Task<Response> miss(Read& read);
     std::shared_ptr<Query> joinable(const Read& read) const;
     Task<cache::EntryPtr> find_remote(const Read& read, cache::Fence::Era era);

@@ -69,6 +69,8 @@ class Exchange {
     std::string body;       // after receive_body()
     bool prefers = false;   // whether it has a header Prefer
 
+    // Whether nothing is changed by it.
+    bool reads() const { return method == "GET" || method == "HEAD"; }
     // The first header of this name, whatever its case.
     virtual std::optional<std::string_view> header(std::string_view name) const = 0;
     // All headers of this name, in the order sent.

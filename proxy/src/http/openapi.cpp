@@ -135,6 +135,9 @@ std::string parameters_of(const Route& route, const std::vector<std::string>& na
         list.push_back(reference("parameters", "IfNoneMatch"));
         list.push_back(reference("parameters", "MusterToken"));
     }
+    if (route.idempotent) {
+        list.push_back(reference("parameters", "IdempotencyKey"));
+    }
     list.push_back(reference("parameters", "RequestId"));
     return array(list);
 }
@@ -164,6 +167,9 @@ std::string success_of(const Route& route, bool limited) {
     }
     if (!route.writes.empty()) {
         names.emplace_back("Muster-Token");
+    }
+    if (route.idempotent) {
+        names.emplace_back("Idempotency-Replayed");
     }
     if (route.method == "GET") {
         names.emplace_back("Link");
@@ -343,9 +349,13 @@ std::string paths_of(const config::Config& config) {
         {"/health/ready", own_operation("muster_ready", "The process is ready to serve", true)},
         {"/openapi.json", own_operation("muster_openapi", "This document")},
     };
+    if (config.push.enabled) {
+        add_live(members, config.limits.enabled);
+    }
+    const auto own = static_cast<std::ptrdiff_t>(members.size());
     for (const Path& path : paths) {
         const bool shadowed =
-            std::any_of(members.begin(), members.begin() + 5,
+            std::any_of(members.begin(), members.begin() + own,
                         [&](const Member& one) { return one.first == path.text; });
         if (!shadowed) {
             members.emplace_back(path.text, object(path.operations));
@@ -378,6 +388,10 @@ std::string components(const config::Config& config) {
          {"parameters",
           object({{"IfNoneMatch", header_parameter("If-None-Match",
                                                    "The ETag of an answer that is known already")},
+                  {"IdempotencyKey",
+                   header_parameter("Idempotency-Key",
+                                    "Sent again within 24 hours, the request is answered the same "
+                                    "and not carried out again")},
                   {"MusterToken",
                    header_parameter("Muster-Token",
                                     "From the answer to a write that this answer has to show")},
@@ -395,6 +409,7 @@ std::string components(const config::Config& config) {
                {"Cache-Status", header("Whether the answer is a kept one (RFC 9211)")},
                {"Link", header("The following page, as rel=\"next\"; absent on the last one")},
                {"Location", header("Where the new item is, if the route says so")},
+               {"Idempotency-Replayed", header("true if this is the answer of an earlier request")},
                {"Muster-Token", header("Sent along with a later read, has it show this write")}})},
          {"responses",
           object(responses).substr(0, object(responses).size() - 1) + ',' + failed.substr(1)},

@@ -12,11 +12,13 @@
 #include "http/binding.hpp"
 #include "http/cache_plan.hpp"
 #include "http/cached_reads.hpp"
+#include "http/circuits.hpp"
 #include "http/compress.hpp"
 #include "http/cors.hpp"
 #include "http/door_metrics.hpp"
 #include "http/exchange.hpp"
 #include "http/health.hpp"
+#include "http/idempotency.hpp"
 #include "http/keys.hpp"
 #include "http/live.hpp"
 #include "http/openapi.hpp"
@@ -48,14 +50,16 @@ struct Shared {
     limit::Limiter& limiter;
     const std::vector<config::Route> routes;
     const Router router;
-    cache::Cache* const cache;           // null: none
-    push::Hub* const hub;                // likewise
-    const std::vector<BoundCall> calls;  // by route
-    const std::vector<CachePlan> plans;  // likewise
+    cache::Cache* const cache;                           // null: none
+    push::Hub* const hub;                                // likewise
+    const std::vector<BoundCall> calls;                  // by route
+    const std::vector<IdempotentCall> idempotent_calls;  // likewise
+    const std::vector<CachePlan> plans;                  // likewise
     const Cors cors;
     const OpenApi openapi;
     AccessLog* const access_log;  // null: none
     RouteState route_state;
+    const Circuits circuits;
     DoorMetrics metrics;
     TimeKeeper time_keeper;
     std::atomic<bool> stopping{false};
@@ -92,7 +96,8 @@ class RequestHandler : public std::enable_shared_from_this<RequestHandler> {
 
     std::function<void(std::chrono::nanoseconds)> wait_recorder();
     void finish(const Passage& passage, Response& response);
-    void log(const Passage& passage, const Response& response, TimePoint begun) const;
+    void count(const Passage& passage, Response& response);
+    void log(const Passage& passage, const Response& response) const;
     Task<Response> pass(Passage& passage);
     Task<std::optional<Response>> built_in(Passage& passage);
     Task<std::optional<Response>> live(Passage& passage);
@@ -103,11 +108,14 @@ class RequestHandler : public std::enable_shared_from_this<RequestHandler> {
     std::optional<Response> permit(const Passage& passage) const;
     Task<std::optional<Response>> receive(Passage& passage);
     Task<Response> call(Passage& passage);
-    Task<Result<postgres::Rows, Problem>> query(Passage& passage,
-                                                const std::vector<postgres::Parameter>& values);
+    Task<Response> call_once(Passage& passage, const std::vector<postgres::Parameter>& values,
+                             const IdempotentRequest& request);
+    Task<Result<postgres::Rows, Problem>> query(Passage& passage, const std::string& sql,
+                                                const std::vector<postgres::Parameter>& values,
+                                                bool repeatable);
     Task<Response> read_cached(Passage& passage, const std::vector<postgres::Parameter>& values);
     Task<CachedReads::Answer> ask(Passage& passage, const std::vector<postgres::Parameter>& values);
-    Response answer(const Passage& passage, postgres::Rows rows) const;
+    Response answer(const Passage& passage, postgres::Rows rows, bool traced) const;
     Problem broken(const Passage& passage, const std::string& why) const;
     Problem failed(const Passage& passage, const postgres::Error& error) const;
 

@@ -1,6 +1,8 @@
 // What stands around an answer: compression, cross-origin headers, traces, the API's description.
 #include <zlib.h>
 
+#include <csignal>
+
 #include "http/compress.hpp"
 #include "http/door_fixture.hpp"
 #include "http/trace.hpp"
@@ -36,6 +38,18 @@ std::string with_cors(const std::string& origins) {
 const std::string preflight =
     "Access-Control-Request-Method: PATCH\r\n"
     "Access-Control-Request-Headers: x-api-key\r\n";
+
+// The mistakes of an OpenAPI document; empty if it has none.
+std::string mistakes_in(const std::string& document) {
+    const Sandbox sandbox;
+    const std::string file = sandbox.path() / "openapi.json";
+    std::ofstream(file) << document;
+    Process checker({MUSTER_CHECK_OPENAPI, file}, sandbox.path() / "mistakes", SIGKILL, false);
+    const int status = checker.wait();
+    const std::string mistakes = read_file(sandbox.path() / "mistakes");
+    BOOST_TEST((status == 0) == mistakes.empty());
+    return mistakes;
+}
 
 }  // namespace
 
@@ -184,12 +198,16 @@ BOOST_AUTO_TEST_CASE(a_valid_traceparent_is_told_from_others) {
     BOOST_TEST(http::is_traceparent(valid));
     BOOST_TEST(http::trace_id(valid) == "4bf92f3577b34da6a3ce929d0e0e4736");
     BOOST_TEST(http::is_traceparent("cc" + valid.substr(2) + "-more"));
-    for (const std::string& wrong :
-         {std::string(), valid.substr(1), valid + "0", valid + "-more", "ff" + valid.substr(2),
-          "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-          "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-          "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-          "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}) {
+    const std::string wrongs[] = {"",
+                                  valid.substr(1),
+                                  valid + "0",
+                                  valid + "-more",
+                                  "ff" + valid.substr(2),
+                                  "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+                                  "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+                                  "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+                                  "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
+    for (const std::string& wrong : wrongs) {
         BOOST_TEST(!http::is_traceparent(wrong), wrong);
     }
     const std::string header = "traceparent: " + valid + "\r\n";
@@ -203,10 +221,7 @@ BOOST_AUTO_TEST_CASE(the_description_obeys_openapi) {
     const HttpAnswer answer = get("/openapi.json", "");  // no key
     BOOST_TEST(answer.status == 200);
     BOOST_TEST(answer.header("content-type") == "application/json");
-    const Sandbox sandbox;
-    const std::string file = sandbox.path() / "openapi.json";
-    std::ofstream(file) << answer.body;
-    run_program({MUSTER_CHECK_OPENAPI, file}, sandbox.path() / "mistakes");
+    BOOST_TEST(mistakes_in(answer.body) == "");
     contains(answer.body, R"("openapi":"3.1.0")");
     contains(answer.body, R"("/items/{id}":{"get":{"operationId":"item")");
     contains(answer.body,
@@ -230,10 +245,7 @@ BOOST_AUTO_TEST_CASE(the_description_of_the_shipped_routes_obeys_openapi) {
     const auto config = config::load(std::string(MUSTER_SOURCE_DIR) + "/deploy/proxy.toml", {});
     BOOST_REQUIRE(config.has_value());
     const std::string document = http::OpenApi(config.value()).document();
-    const Sandbox sandbox;
-    const std::string file = sandbox.path() / "openapi.json";
-    std::ofstream(file) << document;
-    run_program({MUSTER_CHECK_OPENAPI, file}, sandbox.path() / "mistakes");
+    BOOST_TEST(mistakes_in(document) == "");
     for (const config::Route& route : config.value().routes) {
         contains(document, "\"operationId\":\"" + route.name + '"');
     }
@@ -245,8 +257,6 @@ BOOST_AUTO_TEST_CASE(the_description_of_the_shipped_routes_obeys_openapi) {
 
 // The checker does find mistakes.
 BOOST_AUTO_TEST_CASE(a_wrong_description_is_found_out) {
-    const Sandbox sandbox;
-    const std::string file = sandbox.path() / "openapi.json";
     const std::string right = get("/openapi.json", "").body;
     const std::pair<const char*, const char*> damages[] = {
         {R"("openapi":"3.1.0")", R"("openapi":"3.0.0")"},
@@ -260,8 +270,6 @@ BOOST_AUTO_TEST_CASE(a_wrong_description_is_found_out) {
         std::string wrong = right;
         BOOST_REQUIRE(wrong.find(from) != std::string::npos);
         wrong.replace(wrong.find(from), std::strlen(from), to);
-        std::ofstream(file) << wrong;
-        BOOST_CHECK_THROW(run_program({MUSTER_CHECK_OPENAPI, file}, sandbox.path() / "mistakes"),
-                          std::runtime_error);
+        BOOST_TEST(mistakes_in(wrong) != "", to);
     }
 }

@@ -43,10 +43,9 @@ class Crowd::Client {
             throw std::runtime_error("refused: " + buffer_);
         }
         buffer_.erase(0, head);
-        while (!subscribed_) {
+        for (parse(); !subscribed_; parse()) {
             const std::size_t size = socket_.read_some(net::buffer(bytes_));
             buffer_.append(bytes_.data(), size);
-            parse();
         }
     }
 
