@@ -18,6 +18,7 @@
 using muster::Clock;
 using muster::TimePoint;
 namespace metrics = muster::metrics;
+namespace push = muster::push;
 using namespace muster::push;
 using namespace std::chrono_literals;
 
