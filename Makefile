@@ -7,6 +7,7 @@
 #   make fuzz       fuzz the writer; SECONDS=n for each of its targets
 #   make soak       the fault tests of the event path; ROUNDS=n times over
 #   make bench      measure, as ratios against named peers
+#   make loadtest   the assessment's load test; SCALE=n times its durations (0.1)
 #   make stop       end what `make run` started, keeping its data
 #   make clean-stack  stop it and remove its data
 PG_CONFIG ?= pg_config
@@ -65,6 +66,12 @@ soak:
 bench:
 	@bench/run
 
+loadtest:
+	@deploy/packages bench
+	@$(MAKE) -s --no-print-directory all
+	@deploy/build-proxy muster-proxy
+	@bench/loadtest $(SCALE)
+
 stop:
 	@deploy/stack stop
 
@@ -74,5 +81,5 @@ clean-stack:
 format-check:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
 
-.PHONY: run test fuzz soak bench stop clean-stack format-check
+.PHONY: run test fuzz soak bench loadtest stop clean-stack format-check
 .DEFAULT_GOAL := all

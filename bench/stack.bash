@@ -2,7 +2,8 @@
 # temporary directory, ended and removed when the script ends, however it does. To be sourced, in the
 # repository's root:
 #
-#   open_stack NAME              starts it; sets $place, $bindir, $key (premium) and the stack's variables
+#   open_stack NAME [1]          starts it, with the demo data if 1; sets $place, $bindir, $key (premium) and the
+#                                variables that deploy/stack env prints
 #   load_dataset                 bench/dataset.sql in it
 #   start_proxy NAME SETTING...  one more proxy, on ports of its own: ${http[NAME]} and ${admin[NAME]}; its
 #                                process is ${pids[NAME]}
@@ -49,7 +50,7 @@ open_stack() {
         free_port
         export "MUSTER_${service}_PORT=$free"
     done
-    export MUSTER_STACK_DIR=$place/stack MUSTER_DEMO=0
+    export MUSTER_STACK_DIR=$place/stack MUSTER_DEMO=${2:-0}
     deploy/stack start >"$place/stack.log" 2>&1 || { cat "$place/stack.log"; exit 1; }
     while IFS= read -r line; do
         case $line in MUSTER_*=*) export "${line?}" ;; esac

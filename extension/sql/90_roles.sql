@@ -47,3 +47,5 @@ GRANT USAGE ON SEQUENCE muster.tick_seq TO muster_relay;
 GRANT EXECUTE ON FUNCTION muster.fence(pg_snapshot, pg_snapshot), muster.wake_arm(), muster.wake_wait(int), muster.wake_owner(), muster.relay_leader(),
     muster.relay_status(),
     muster.rotate(bigint, bigint, interval) TO muster_relay;
+-- Who writes may have it remembered, and reads what was remembered with the key and the request alone.
+GRANT EXECUTE ON FUNCTION muster.idempotency_claim, muster.idempotency_store TO muster_writer;

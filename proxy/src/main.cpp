@@ -1,10 +1,15 @@
 // muster-proxy: reads its configuration, checks it against the database, opens its doors, and
 // closes them again when told to.
+#include <csignal>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <boost/asio/post.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -19,7 +24,11 @@
 #include "redis/connection.hpp"
 #include "relay/metrics.hpp"
 #include "relay/relay.hpp"
+#include "reload.hpp"
+#include "runtime/notify.hpp"
+#include "runtime/pid_file.hpp"
 #include "runtime/runtime.hpp"
+#include "runtime/successor.hpp"
 #include "runtime/version.hpp"
 #include "timing/pgbouncer.hpp"
 #include "timing/timing.hpp"
@@ -73,24 +82,61 @@ std::vector<net::io_context*> contexts(Runtime& runtime) {
     return all;
 }
 
-int serve(const config::Config& config, bool routes_checked) {
+// Its series are in `registry` as long as it lives; it ends on the thread that it talks to Redis
+// on.
+std::shared_ptr<limit::Limiter> make_limiter(Runtime& runtime, const config::Config& config,
+                                             metrics::Registry& registry) {
+    struct Part {
+        Part(Runtime& runtime, const config::Config& config, metrics::Registry& whole)
+            : registry(whole),
+              limiter(runtime.context(0), config.limits, config.redis, registry,
+                      runtime.threads()) {}
+        ~Part() { registry.leave(); }
+        metrics::Registry registry;
+        limit::Limiter limiter;
+    };
+    net::io_context& home = runtime.context(0);
+    const std::shared_ptr<Part> part(new Part(runtime, config, registry), [&home](Part* last) {
+        net::post(home, [kept = std::unique_ptr<Part>(last)] {});
+    });
+    return {part, &part->limiter};
+}
+
+// What the command line said.
+struct Invocation {
+    std::vector<std::string> command;  // all of it
+    std::vector<std::string> overrides;
+    std::string pid_file;
+};
+
+// How long a new process may take until it serves: the check of the routes may wait for a database.
+constexpr std::chrono::seconds successor_patience{60};
+
+int serve(const config::Config& config, const Invocation& invocation, bool routes_checked) {
+    Listeners listeners = Listeners::handed_over();
     const http::RedisProbe redis = [&config](net::io_context& context, TimePoint deadline) {
         return redis_answers(context, config.redis, deadline);
     };
     Runtime runtime(config.threads);
     metrics::Registry registry;
-    limit::Limiter limiter(runtime.context(0), config.limits, config.redis, registry,
-                           runtime.threads());
+    const auto first_limiter = make_limiter(runtime, config, registry);
+    auto limiter = first_limiter;
     const auto timing = timing::Timing::make(config, registry, runtime.threads());
     if (!timing) {
         std::cerr << timing.error() << '\n';
         return exit_failed;
     }
+    const auto access_log = http::AccessLog::open(config.log.access, registry);
+    if (!access_log) {
+        std::cerr << access_log.error() << '\n';
+        return exit_failed;
+    }
     timing::Pgbouncer pgbouncer(runtime.context(0), config.pgbouncer, registry);
     cache::Cache cache(runtime.context(0), config, registry, runtime.threads());
     push::Hub hub(contexts(runtime), config, registry);
-    http::Door door(runtime, config, registry, limiter, *timing.value(), redis, routes_checked,
-                    config.cache.enabled ? &cache : nullptr, config.push.enabled ? &hub : nullptr);
+    http::Door door(runtime, config, registry, *limiter, *timing.value(), redis, routes_checked,
+                    config.cache.enabled ? &cache : nullptr, config.push.enabled ? &hub : nullptr,
+                    access_log.value().get());
     http::Admin admin(runtime, config,
                       {registry, door.ready(),
                        timing.value()->enabled() ? &timing.value()->statements() : nullptr});
@@ -101,13 +147,43 @@ int serve(const config::Config& config, bool routes_checked) {
         relay::publish_metrics(registry, relay);
     }
 
-    for (const auto& error : {door.start(), admin.start(), wire.start()}) {
+    Reload reload(runtime, registry, config, invocation.overrides,
+                  [&](const config::Config& wanted, const config::Config& running, bool checked) {
+                      spdlog::set_level(spdlog::level::from_str(wanted.log.level));
+                      timing.value()->slow_log().reopen();
+                      if (access_log.value()) {
+                          access_log.value()->reopen();
+                      }
+                      if (const auto error = wire.reload_certificates()) {
+                          spdlog::error("the wire door's certificates stay as they were: {}",
+                                        *error);
+                      }
+                      if (!(wanted.limits == running.limits)) {
+                          limiter->stop();
+                          limiter = make_limiter(runtime, wanted, registry);
+                          listeners.close_unused();
+                          limiter->start();
+                      }
+                      door.reload(wanted, limiter, checked);
+                  });
+    runtime.on_signal(SIGHUP, [&reload] { reload.begin(); });
+    bool replaced = false;
+    Successor successor(runtime.control(), invocation.command);
+    runtime.on_signal(SIGUSR2, [&] {
+        successor.start(listeners.open_sockets(), successor_patience, [&] {
+            replaced = true;
+            runtime.request_stop();
+        });
+    });
+
+    for (const auto& error :
+         {door.start(listeners), admin.start(listeners), wire.start(listeners)}) {
         if (error) {
             std::cerr << *error << '\n';
             return exit_failed;
         }
     }
-    limiter.start();
+    limiter->start();
     pgbouncer.start();
     if (config.relay.enabled) {
         relay.start();
@@ -120,15 +196,22 @@ int serve(const config::Config& config, bool routes_checked) {
     }
     spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
                  door.port(), admin.port(), wire.port(), runtime.threads());
+    const PidFile pid_file(invocation.pid_file);
+    notify_manager("READY=1\nMAINPID=" + std::to_string(::getpid()));
+    tell_predecessor();
     const bool graceful = runtime.run(config.shutdown_timeout, [&] {
+        if (!replaced) {
+            notify_manager("STOPPING=1");
+        }
+        successor.abandon();
         door.stop();
         admin.stop();
-        limiter.stop();
+        limiter->stop();
         pgbouncer.stop();
         cache.stop();
         hub.stop();
         relay.stop();
-        wire.stop(Clock::now() + config.shutdown_timeout);
+        wire.stop(Clock::now() + config.shutdown_timeout, replaced);
     });
     spdlog::info("stopped");
     return graceful ? 0 : exit_failed;
@@ -172,11 +255,13 @@ int main(int argc, char** argv) {
     CLI::App app("Muster's proxy: HTTP and PostgreSQL doors to a pooled database", "muster-proxy");
     std::string file = "proxy.toml";
     std::vector<std::string> overrides;
+    std::string pid_file;
     bool check_only = false;
     bool relay_only = false;
     app.add_option("--config", file, "the configuration file")->capture_default_str();
     app.add_option("--set", overrides, "override a setting: section.key=value")
         ->allow_extra_args(false);
+    app.add_option("--pid-file", pid_file, "write the process id to this file once it serves");
     app.add_flag("--check-config", check_only,
                  "check the file, and the routes if the database can be reached, and exit");
     app.add_flag("--relay-only", relay_only,
@@ -210,5 +295,5 @@ int main(int argc, char** argv) {
                   << (fit == Fit::yes ? ", and the routes fit the database" : "") << '\n';
         return 0;
     }
-    return serve(config.value(), fit == Fit::yes);
+    return serve(config.value(), {{argv, argv + argc}, overrides, pid_file}, fit == Fit::yes);
 }

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "config/load.hpp"
+#include "config/reload.hpp"
+#include "config/settings.hpp"
 
 using namespace muster::config;
 
@@ -101,34 +103,51 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_is_accepted_and_states_the_defaults) {
     const Config& config = shipped.value();
     const Config defaults;
     BOOST_TEST(config.routes.size() == 23U);
-    BOOST_TEST(config.threads == defaults.threads);
-    BOOST_TEST(config.http.listen.port == defaults.http.listen.port);
-    BOOST_TEST(config.http.max_body_bytes == defaults.http.max_body_bytes);
-    BOOST_TEST(config.http.max_header_bytes == defaults.http.max_header_bytes);
-    BOOST_TEST((config.http.request_timeout == defaults.http.request_timeout));
-    BOOST_TEST((config.http.write_timeout == defaults.http.write_timeout));
-    BOOST_TEST(config.admin.listen.port == defaults.admin.listen.port);
-    BOOST_TEST(config.wire.upstream.port == defaults.wire.upstream.port);
-    BOOST_TEST(config.database.conninfo == defaults.database.conninfo);
-    BOOST_TEST(config.database.pool_queue == defaults.database.pool_queue);
-    BOOST_TEST(config.relay.conninfo == defaults.relay.conninfo);
-    BOOST_TEST(config.relay.stream_length == defaults.relay.stream_length);
-    BOOST_TEST(config.redis.address.port == defaults.redis.address.port);
-    BOOST_TEST(config.limits.enabled == defaults.limits.enabled);
-    for (const auto quota : {&Limits::standard, &Limits::premium, &Limits::address}) {
-        BOOST_TEST((config.limits.*quota).rate == (defaults.limits.*quota).rate);
-        BOOST_TEST((config.limits.*quota).burst == (defaults.limits.*quota).burst);
+    Config stated = config;
+    Config left_out;
+    const auto given = settings(stated);
+    const auto own = settings(left_out);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+        BOOST_TEST(shown(given[i].access.read()) == shown(own[i].access.read()), own[i].name());
     }
-    BOOST_TEST(config.http.trusted_proxies.empty());
-    BOOST_TEST((config.http.key_grace == defaults.http.key_grace));
-    BOOST_TEST(config.log.level == defaults.log.level);
-    BOOST_TEST(config.log.slow_query == defaults.log.slow_query);
-    BOOST_TEST(config.timing.enabled == defaults.timing.enabled);
-    BOOST_TEST((config.timing.slow_query == defaults.timing.slow_query));
-    BOOST_TEST(config.timing.slow_lines == defaults.timing.slow_lines);
-    BOOST_TEST(config.timing.server_timing == defaults.timing.server_timing);
-    BOOST_TEST(config.pgbouncer.conninfo == defaults.pgbouncer.conninfo);
-    BOOST_TEST((config.pgbouncer.interval == defaults.pgbouncer.interval));
+}
+
+// What a reload does with a setting that only a restart can change.
+BOOST_AUTO_TEST_CASE(every_setting_takes_the_value_that_it_gives) {
+    Config config;
+    config.http.trusted_proxies = *parse_networks("10.0.0.0/8, ::1");
+    config.http.cors_origins = {"https://a.example", "http://[::1]:3000"};
+    config.http.listen = {"::1", 80};
+    Config other;
+    const auto from = settings(config);
+    const auto to = settings(other);
+    for (std::size_t i = 0; i < from.size(); ++i) {
+        BOOST_TEST(to[i].access.store(from[i].access.read()).value_or("") == "", to[i].name());
+        BOOST_TEST(shown(to[i].access.read()) == shown(from[i].access.read()), to[i].name());
+    }
+    BOOST_TEST(other.http.listen.host == "::1");
+    BOOST_TEST(other.http.trusted_proxies.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(what_needs_a_restart_is_kept_and_named) {
+    Config running;
+    Config wanted;
+    wanted.http.listen.port = 1;
+    wanted.threads = 7;
+    wanted.relay.stream = "other";
+    wanted.http.max_connections = 5;
+    wanted.limits.standard.rate = 5;
+    wanted.database.pool_size = 5;
+    wanted.cache.negative_ttl = milliseconds(5);
+    wanted.log.level = "debug";
+    const auto kept = keep_what_needs_restart(wanted, running);
+    const std::vector<std::string> expected{"threads", "http.listen", "relay.stream"};
+    BOOST_TEST(kept == expected, boost::test_tools::per_element());
+    BOOST_TEST(wanted.threads == 0U);
+    BOOST_TEST(wanted.http.listen.port == 8002);
+    BOOST_TEST(wanted.http.max_connections == 5U);
+    BOOST_TEST(wanted.database.pool_size == 5U);
+    BOOST_TEST(wanted.log.level == "debug");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_told_of_times) {
@@ -140,10 +159,10 @@ BOOST_AUTO_TEST_CASE(what_is_told_of_times) {
     BOOST_TEST(config.log.slow_query == "/var/log/slow.json");
     BOOST_TEST((config.routes.at(0).slow == milliseconds(2000)));
     refused("[timing]\nserver_timing = \"sometimes\"\n", 2, {"off, on-request, always"});
-    refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "100ms"});
+    refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "250ms"});
     refused("[timing]\nslow_lines = 0\n", 2, {"timing.slow_lines", "from 1"});
     refused("[log]\nslow_query = \"\"\n", 2, {"log.slow_query", "stderr"});
-    refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "100ms"});
+    refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "from 100ms"});
     for (const char* slow : {"5", "\"often\"", "\"25h\""}) {
         refused(route("name = \"r\"\nmatch = \"GET /a\"\ncall = \"f()\"\nslow = ") + slow + "\n", 5,
                 {"slow must be a duration"});
@@ -194,7 +213,8 @@ BOOST_AUTO_TEST_CASE(wrong_overrides_name_the_setting_and_what_is_allowed) {
     override_refused("http.idle_timeout=5", {"http.idle_timeout", "duration", "not 5"});
     override_refused("wire.tls=allow", {"tls", "wire.tls_cert and wire.tls_key"});
     override_refused("wire.tls=on", {"wire.tls", "off, allow, require"});
-    override_refused("wire.upstream_tls=verify", {"disable, prefer, require, verify-ca, verify-full"});
+    override_refused("wire.upstream_tls=verify",
+                     {"disable, prefer, require, verify-ca, verify-full"});
     override_refused("relay.poll_busy=1s", {"poll_busy", "poll_idle"});
 }
 
@@ -288,6 +308,23 @@ BOOST_AUTO_TEST_CASE(a_route_is_read) {
     BOOST_TEST(r.params.at("v").values.size() == 2U);
     BOOST_TEST(r.success == 202U);
     BOOST_TEST(r.cost == 7U);
+    BOOST_TEST(r.idempotent);
+}
+
+BOOST_AUTO_TEST_CASE(writes_are_idempotent_unless_told_otherwise) {
+    const std::string name = "name = \"r\"\n";
+    const auto idempotent = [&](const std::string& rest) {
+        return accepted(route(name + rest)).routes.front().idempotent;
+    };
+    const std::string write = "match = \"POST /a\"\ncall = \"f()\"\n";
+    const std::string read = "match = \"GET /a\"\ncall = \"f()\"\n";
+    BOOST_TEST(idempotent(write));
+    BOOST_TEST(idempotent(write + "idempotent = true\n"));
+    BOOST_TEST(!idempotent(write + "idempotent = false\n"));
+    BOOST_TEST(!idempotent(read));
+    BOOST_TEST(!idempotent(read + "idempotent = false\n"));
+    refused(route(name + read + "idempotent = true\n"), 5, {"idempotent", "GET"});
+    refused(route(name + write + "idempotent = 1\n"), 5, {"idempotent", "true or false"});
 }
 
 BOOST_AUTO_TEST_CASE(wrong_routes_are_refused_with_their_line) {

@@ -1,87 +1,15 @@
 // The program muster-proxy as its users start it: command line, exit codes, life and end.
 #include <boost/test/unit_test.hpp>
 
-#include <sys/wait.h>
-
 #include <csignal>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "servers/http_client.hpp"
-#include "servers/postgres.hpp"
-#include "servers/process.hpp"
+#include "program.hpp"
 #include "servers/redis.hpp"
 
-using muster::test::HttpAnswer;
-using muster::test::HttpClient;
-using muster::test::Process;
-
 namespace test = muster::test;
-
-namespace {
-
-constexpr const char* usual = R"toml(
-threads = 2
-[[route]]
-name = "now"
-match = "GET /now"
-call = "clock()"
-)toml";
-
-// One run of the program in a directory of its own.
-class Program {
-  public:
-    explicit Program(const std::string& configuration, std::vector<std::string> arguments = {}) {
-        std::ofstream(file()) << configuration;
-        arguments.insert(arguments.begin(), {MUSTER_PROXY, "--config", file()});
-        process_ = std::make_unique<Process>(arguments, log_file(), SIGTERM, false);
-    }
-
-    int exit_code() {
-        const int status = process_->wait();
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    }
-    std::string log() const { return test::read_file(log_file()); }
-    bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
-    Process& process() { return *process_; }
-    std::string file() const { return sandbox_.path() / "proxy.toml"; }
-
-  private:
-    std::string log_file() const { return sandbox_.path() / "proxy.log"; }
-
-    test::Sandbox sandbox_;
-    std::unique_ptr<Process> process_;
-};
-
-test::PostgresServer& database() {
-    static const auto server = [] {
-        auto made = std::make_unique<test::PostgresServer>();
-        made->psql(
-            "create schema muster; create function muster.api_key(sha256 bytea, out id uuid, "
-            "out name text, out tier text, out scopes text[]) language sql as $$ select "
-            "gen_random_uuid(), 'n', 'standard', '{read,write}'::text[] where $1 = sha256('key') "
-            "$$;"
-            "create function clock() returns json language sql as $$ select to_json(now()) $$;"
-            "create function slow() returns json language sql as $$ select to_json("
-            "pg_sleep(1)::text) $$");
-        return made;
-    }();
-    return *server;
-}
-
-std::vector<std::string> settings(unsigned short http, unsigned short admin,
-                                  const std::string& conninfo) {
-    return {"--set", "http.listen=127.0.0.1:" + std::to_string(http),
-            "--set", "admin.listen=127.0.0.1:" + std::to_string(admin),
-            "--set", "database.conninfo=" + conninfo,
-            "--set", "relay.enabled=false",
-            "--set", "wire.listen=127.0.0.1:" + std::to_string(test::free_port())};
-}
-
-const std::string nowhere = "host=/nonexistent dbname=x";
-
-}  // namespace
+using namespace muster::test;
 
 BOOST_AUTO_TEST_CASE(a_wrong_file_ends_it_with_2_and_the_line) {
     Program program("threads = 1\n[http]\nlisten = 5\n");

@@ -11,6 +11,7 @@ const { createHash } = require('node:crypto')
 async function serve () {
   const { Pool } = require('pg')
   const pool = new Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
+  pool.on('error', () => {}) // an idle connection that ended; the next request opens another
   const fastify = require('fastify')({ logger: false })
 
   const known = new Map()

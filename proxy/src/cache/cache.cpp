@@ -1,6 +1,8 @@
 // The series of the cache.
 #include "cache/cache.hpp"
 
+#include "breaker/circuit.hpp"
+
 namespace muster::cache {
 namespace {
 
@@ -27,6 +29,7 @@ Cache::Cache(net::io_context& context, const config::Config& config, metrics::Re
              unsigned threads)
     : settings_(config.cache),
       redis_(config.redis),
+      redis_breaker_(breaker::make_circuit(config.breaker, registry, "redis")),
       store_(config.cache.l1_bytes),
       subscriber_(context, config.redis, config.relay, fence_, store_) {
     for (unsigned i = 0; i < threads; ++i) {
@@ -58,6 +61,8 @@ void Cache::publish(metrics::Registry& registry) {
     reads(name, help, "reason", "token", &ReadCounters::token);
     registry.counter("cache_not_modified_total", "Reads answered with 304.", {},
                      [all = counters_] { return total(all, &ReadCounters::not_modified); });
+    registry.counter("cache_stale_total", "Reads answered past the rule, the database being away.",
+                     {}, [all = counters_] { return total(all, &ReadCounters::stale); });
     registry.counter("cache_l2_errors_total", "Errors of Redis, or its silence, in L2.", {},
                      [all = counters_] { return total(all, &ReadCounters::l2_errors); });
     registry.gauge("cache_hit_ratio", "Share of reads of cached routes that L1 answered.",

@@ -1,12 +1,13 @@
 // The cache of one process: what its doors share of it, and what it tells of itself.
 //
-// Depends on redis, config and metrics. Whom an answer may be given to is its caller's business,
-// who asks here only for those who may ask the database.
+// Depends on redis, breaker, config and metrics. Whom an answer may be given to is its caller's
+// business, who asks here only for those who may ask the database.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "breaker/breaker.hpp"
 #include "cache/fence.hpp"
 #include "cache/store.hpp"
 #include "cache/subscriber.hpp"
@@ -24,6 +25,7 @@ struct ReadCounters {
     metrics::Counter shared;  // another request's query
     metrics::Counter asked;   // the database
     metrics::Counter not_modified;
+    metrics::Counter stale;  // of those asked: an answer past its rule, the database being away
 
     metrics::Counter absent;        // there was no entry
     metrics::Counter expired;       // past its time to live
@@ -50,6 +52,7 @@ class Cache {
     Store& store() { return store_; }
     const config::Cache& settings() const { return settings_; }
     const config::Redis& redis() const { return redis_; }
+    breaker::Breaker& redis_breaker() const { return *redis_breaker_; }
     ReadCounters& counters(unsigned thread) { return *counters_[thread]; }
     // Counted when their effect is there.
     const FeedCounters& feed_counters() const { return subscriber_.counters(); }
@@ -59,6 +62,7 @@ class Cache {
 
     const config::Cache settings_;
     const config::Redis redis_;
+    const std::shared_ptr<breaker::Breaker> redis_breaker_;  // of what reads wait for
     Fence fence_;
     Store store_;
     Subscriber subscriber_;

@@ -12,7 +12,12 @@ constexpr Clock::rep never = std::numeric_limits<Clock::rep>::min();
 
 }  // namespace
 
-Fence::Fence(std::size_t tags_per_shard) : tags_per_shard_(tags_per_shard), alive_until_(never) {}
+Fence::Fence(std::size_t tags_per_shard)
+    : tags_per_shard_(tags_per_shard), alive_until_(never), last_heartbeat_(0) {}
+
+TimePoint Fence::last_heartbeat() const {
+    return TimePoint(Clock::duration(last_heartbeat_.load(std::memory_order_acquire)));
+}
 
 bool Fence::alive(TimePoint now) const {
     return now.time_since_epoch().count() < alive_until_.load(std::memory_order_acquire);
@@ -22,6 +27,11 @@ Fence::Verdict Fence::judge(const Snapshot& snapshot, Era era, Tags tags, TimePo
     if (!alive(now)) {
         return Verdict::no_heartbeat;
     }
+    const Verdict verdict = judge_known(snapshot, era, tags);
+    return verdict == Verdict::serve && !alive(now) ? Verdict::no_heartbeat : verdict;
+}
+
+Fence::Verdict Fence::judge_known(const Snapshot& snapshot, Era era, Tags tags) const {
     if (era != this->era()) {
         return Verdict::other_era;
     }
@@ -46,7 +56,7 @@ Fence::Verdict Fence::judge(const Snapshot& snapshot, Era era, Tags tags, TimePo
     }
     // A new era forgets the tags of the old one after it has begun: if it began meanwhile, what was
     // found above means nothing.
-    return era == this->era() && alive(now) ? Verdict::serve : Verdict::other_era;
+    return era == this->era() ? Verdict::serve : Verdict::other_era;
 }
 
 bool Fence::unchanged_since(Moment moment, Tags tags) const {
@@ -94,6 +104,7 @@ void Fence::heartbeat(std::string_view epoch, const Snapshot& snapshot, TimePoin
     if (snapshot.covers(latest_)) {
         latest_ = snapshot;
     }
+    last_heartbeat_.store(now.time_since_epoch().count(), std::memory_order_release);
     const auto until = (now + heartbeat_patience).time_since_epoch().count();
     alive_until_.store(std::max(until, alive_until_.load(std::memory_order_relaxed)),
                        std::memory_order_release);

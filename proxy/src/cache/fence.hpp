@@ -52,7 +52,12 @@ class Fence {
     // Whether an answer read under `snapshot` in `era` may be served now.
     Verdict judge(const Snapshot& snapshot, Era era, Tags tags, TimePoint now) const;
 
+    // The same without the heartbeats: whether anything known speaks against it.
+    Verdict judge_known(const Snapshot& snapshot, Era era, Tags tags) const;
+
     bool alive(TimePoint now) const;
+    // When a heartbeat was heard last; long ago if none ever was.
+    TimePoint last_heartbeat() const;
     Era era() const { return era_.load(std::memory_order_acquire); }
     Moment now_known() const { return known_.load(std::memory_order_acquire); }
     // Whether no change of these tags has become known since `moment`.
@@ -127,7 +132,8 @@ class Fence {
     const std::size_t tags_per_shard_;
     std::atomic<Era> era_{1};
     std::atomic<Moment> known_{1};
-    std::atomic<Clock::rep> alive_until_;  // of Clock
+    std::atomic<Clock::rep> alive_until_;     // of Clock
+    std::atomic<Clock::rep> last_heartbeat_;  // likewise
     std::array<Shard, shards> shards_;
 
     mutable std::mutex mutex_;  // of what follows, and of every change; locked before a shard's

@@ -8,34 +8,36 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto rest_time = 1s;  // after an error
 constexpr auto store_deadline = 1s;
 
 }  // namespace
 
 Remote::Remote(net::io_context& context, config::Redis redis, std::chrono::milliseconds timeout,
-               metrics::Counter& errors)
-    : state_(std::make_shared<State>(context, std::move(redis), timeout, errors)) {}
+               metrics::Counter& errors, breaker::Breaker& breaker)
+    : state_(std::make_shared<State>(context, std::move(redis), timeout, errors, breaker)) {}
 
 Remote::~Remote() = default;
 
-// The connection, if there is one; otherwise one is made for later requests.
-std::shared_ptr<redis::Connection> Remote::connection(const std::shared_ptr<State>& state) {
-    if (state->closed || Clock::now() < state->rests_until) {
-        return nullptr;
+// The connection, if there is one and the breaker lets it be used; without one, one is made for
+// later requests.
+std::optional<Remote::Way> Remote::way(const std::shared_ptr<State>& state) {
+    if (state->closed || state->connecting) {
+        return std::nullopt;
+    }
+    const auto pass = state->breaker.admit(Clock::now());
+    if (!pass) {
+        return std::nullopt;
     }
     if (state->connection && state->connection->connected()) {
-        return state->connection;
+        return Way{state->connection, *pass};
     }
     state->connection.reset();
-    if (!state->connecting) {
-        state->connecting = true;
-        spawn(state->context, "the cache's connection to Redis", connect(state));
-    }
-    return nullptr;
+    state->connecting = true;
+    spawn(state->context, "the cache's connection to Redis", connect(state, *pass));
+    return std::nullopt;
 }
 
-Task<> Remote::connect(std::shared_ptr<State> state) {
+Task<> Remote::connect(std::shared_ptr<State> state, breaker::Breaker::Pass pass) {
     auto connected = co_await redis::Connection::connect(
         state->context, state->redis, "muster-l2", Clock::now() + state->redis.connect_timeout);
     state->connecting = false;
@@ -44,8 +46,9 @@ Task<> Remote::connect(std::shared_ptr<State> state) {
     }
     if (connected) {
         state->connection = std::move(connected).value();
+        state->breaker.succeeded(pass, Clock::now());
     } else {
-        rest(*state);
+        failed(*state, pass);
     }
 }
 
@@ -54,26 +57,27 @@ void Remote::close() {
     state_->connection.reset();
 }
 
-void Remote::rest(State& state) {
+void Remote::failed(State& state, breaker::Breaker::Pass pass) {
     state.errors.add();
-    state.rests_until = Clock::now() + rest_time;
+    state.breaker.failed(pass, Clock::now());
 }
 
 Task<std::optional<Entry>> Remote::get(const std::string& key) {
     const auto state = state_;
-    const auto connection = Remote::connection(state);
-    if (!connection) {
+    const auto way = Remote::way(state);
+    if (!way) {
         co_return std::nullopt;
     }
     const TimePoint deadline = Clock::now() + state->timeout;
-    auto get = connection->command(deadline, "GET", key);
-    auto left = connection->command(deadline, "PTTL", key);
+    auto get = way->connection->command(deadline, "GET", key);
+    auto left = way->connection->command(deadline, "PTTL", key);
     auto value = co_await std::move(get);
     auto ttl = co_await std::move(left);
     if (!value || !ttl || value.value().is_error() || ttl.value().is_error()) {
-        rest(*state);
+        failed(*state, way->pass);
         co_return std::nullopt;
     }
+    state->breaker.succeeded(way->pass, Clock::now());
     if (!value.value().is_string() || ttl.value().integer() <= 0) {
         co_return std::nullopt;
     }
@@ -85,24 +89,28 @@ Task<std::optional<Entry>> Remote::get(const std::string& key) {
 }
 
 void Remote::put(const std::string& key, const EntryPtr& entry) {
-    if (entry->bytes() <= most_bytes && connection(state_)) {
-        spawn(state_->context, "storing in Redis", store(state_, key, entry));
+    if (entry->bytes() > most_bytes) {
+        return;
+    }
+    if (auto way = Remote::way(state_)) {
+        spawn(state_->context, "storing in Redis", store(state_, *std::move(way), key, entry));
     }
 }
 
-Task<> Remote::store(std::shared_ptr<State> state, std::string key, EntryPtr entry) {
-    const auto connection = state->connection;
+Task<> Remote::store(std::shared_ptr<State> state, Way way, std::string key, EntryPtr entry) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(entry->expires - Clock::now());
-    if (!connection || left <= 0ms) {
+    if (left <= 0ms) {
         co_return;
     }
     const std::string packed = entry->packed();
     const std::string ttl = std::to_string(left.count());
-    const auto reply =
-        co_await connection->command(Clock::now() + store_deadline, "SET", key, packed, "PX", ttl);
+    const auto reply = co_await way.connection->command(Clock::now() + store_deadline, "SET", key,
+                                                        packed, "PX", ttl);
     if (!reply || reply.value().is_error()) {
-        rest(*state);
+        failed(*state, way.pass);
+    } else {
+        state->breaker.succeeded(way.pass, Clock::now());
     }
 }
 

@@ -1,5 +1,5 @@
 // L2: entries in Redis, shared by all proxies. It can only help: a Redis that is away or slow costs
-// a read one short wait, then it is left alone for a while.
+// a few reads one short wait, then a breaker keeps the others away from it.
 //
 // What comes out of it is judged by the fence like anything else.
 #pragma once
@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "breaker/breaker.hpp"
 #include "cache/entry.hpp"
 #include "config/config.hpp"
 #include "metrics/histogram.hpp"
@@ -18,9 +19,10 @@ namespace muster::cache {
 // One thread's part.
 class Remote {
   public:
-    // `errors` counts those of Redis and its silences; it outlives the context's run.
+    // `errors` counts those of Redis and its silences. It and the breaker, which is all threads',
+    // outlive the context's run.
     Remote(net::io_context& context, config::Redis redis, std::chrono::milliseconds timeout,
-           metrics::Counter& errors);
+           metrics::Counter& errors, breaker::Breaker& breaker);
     ~Remote();
     Remote(const Remote&) = delete;
     Remote& operator=(const Remote&) = delete;
@@ -40,22 +42,28 @@ class Remote {
   private:
     // Shared with coroutines that are under way.
     struct State {
-        State(net::io_context& c, config::Redis r, std::chrono::milliseconds t, metrics::Counter& e)
-            : context(c), redis(std::move(r)), timeout(t), errors(e) {}
+        State(net::io_context& c, config::Redis r, std::chrono::milliseconds t, metrics::Counter& e,
+              breaker::Breaker& b)
+            : context(c), redis(std::move(r)), timeout(t), errors(e), breaker(b) {}
         net::io_context& context;
         const config::Redis redis;
         const std::chrono::milliseconds timeout;
         metrics::Counter& errors;
+        breaker::Breaker& breaker;
         std::shared_ptr<redis::Connection> connection;
         bool connecting = false;
         bool closed = false;
-        TimePoint rests_until{};
+    };
+    // A connection that one command may be sent on.
+    struct Way {
+        std::shared_ptr<redis::Connection> connection;
+        breaker::Breaker::Pass pass;
     };
 
-    static std::shared_ptr<redis::Connection> connection(const std::shared_ptr<State>& state);
-    static Task<> connect(std::shared_ptr<State> state);
-    static Task<> store(std::shared_ptr<State> state, std::string key, EntryPtr entry);
-    static void rest(State& state);
+    static std::optional<Way> way(const std::shared_ptr<State>& state);
+    static Task<> connect(std::shared_ptr<State> state, breaker::Breaker::Pass pass);
+    static Task<> store(std::shared_ptr<State> state, Way way, std::string key, EntryPtr entry);
+    static void failed(State& state, breaker::Breaker::Pass pass);
 
     std::shared_ptr<State> state_;
 };

@@ -1,4 +1,4 @@
-// The configuration of one muster-proxy process: plain values, read once at start.
+// The configuration of one muster-proxy process: plain values, read at start and at a reload.
 //
 // Depends on no other room. `load()` (load.hpp) reads proxy.toml, applies the command line's
 // overrides and checks everything that can be checked without a server; the first mistake is
@@ -37,6 +37,9 @@ struct Http {
     milliseconds write_timeout{30000};     // for a client to take its answer
     std::vector<Network> trusted_proxies;  // whose X-Forwarded-For is believed
     milliseconds key_grace{60000};         // for keys verified before, while the database is down
+    // Origins whose scripts may read the answers: "https://app.example.org"; "*": all.
+    std::vector<std::string> cors_origins;
+    std::size_t gzip_from = 4096;  // bytes of a body; 0: nothing is compressed
 };
 
 struct Admin {
@@ -97,11 +100,13 @@ struct Limits {
     struct Quota {
         std::uint32_t rate;
         std::uint32_t burst;
+        bool operator==(const Quota&) const = default;
     };
     bool enabled = true;
     Quota standard{100, 100};   // of an API key, by its tier
     Quota premium{1000, 1000};  // likewise
     Quota address{10, 100};     // of an address, for requests without a valid key
+    bool operator==(const Limits&) const = default;
 };
 
 // Answers that are kept. Needs the relay of some proxy, and Redis.
@@ -111,6 +116,25 @@ struct Cache {
     bool l2 = true;                           // in Redis too
     milliseconds l2_timeout{20};              // what a read waits for Redis at most
     milliseconds negative_ttl{2000};          // of "there is no such thing"
+    // How long past its rule an answer may stand in for the database while its breaker is open.
+    milliseconds stale_if_error{60000};
+};
+
+// The circuit breakers: of the database, of each route, and of Redis.
+struct Breaker {
+    std::uint32_t failures = 5;   // in a row open it; 0: none does
+    milliseconds open_time{250};  // until a call is let through to see
+    milliseconds ramp{500};       // from a tenth of the calls to all, once one has succeeded
+};
+
+// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
+struct Push {
+    bool enabled = true;
+    std::size_t max_clients = 5000;            // of all threads together
+    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
+    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
+    milliseconds heartbeat{15000};             // at least so often something is sent
+    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
 };
 
 // What is timed, and who is told.
@@ -125,16 +149,6 @@ struct Timing {
 struct Pgbouncer {
     std::string conninfo;         // to its database "pgbouncer", as one of stats_users; empty: none
     milliseconds interval{5000};  // between two looks at its figures
-};
-
-// Live updates: WebSocket and Server-Sent Events. Need the relay of some proxy, and Redis.
-struct Push {
-    bool enabled = true;
-    std::size_t max_clients = 5000;            // of all threads together
-    std::size_t queue_messages = 4096;         // that may wait for one client; past either bound
-    std::size_t queue_bytes = 1024 * 1024;     // it is told where to resume, and disconnected
-    milliseconds heartbeat{15000};             // at least so often something is sent
-    std::vector<std::string> allowed_origins;  // beside the same origin; "*": all
 };
 
 // One `[[route]]`: an HTTP method and path answered by one SQL function call.
@@ -165,6 +179,7 @@ struct Route {
     std::map<std::string, Parameter> params;
     std::optional<Caching> cache;  // GET only
     std::vector<Tag> writes;       // what a call of it changes
+    bool idempotent = false;       // an Idempotency-Key has it carried out once
     unsigned success = 200;
     std::optional<milliseconds> slow;  // in place of timing.slow_query
     std::uint32_t cost = 1;            // tokens of its sender's quota
@@ -173,6 +188,7 @@ struct Route {
 
 struct Log {
     std::string level = "info";
+    std::string access = "off";         // a file's path, "stderr" or "off"
     std::string slow_query = "stderr";  // a file's path, "stderr" or "off"
 };
 
@@ -188,9 +204,10 @@ struct Config {
     Redis redis;
     Limits limits;
     Cache cache;
+    Breaker breaker;
+    Push push;
     Timing timing;
     Pgbouncer pgbouncer;
-    Push push;
     Log log;
     std::vector<Route> routes;
 };

@@ -69,7 +69,7 @@ void store(const Setting& setting, const toml::node& node) {
         throw LineError{node.source().begin.line,
                         setting.name() + " must be a single value, not an array, table or time"};
     }
-    if (const auto allowed = setting.store(value)) {
+    if (const auto allowed = setting.access.store(value)) {
         throw LineError{node.source().begin.line, refusal(setting, value, *allowed)};
     }
 }
@@ -141,7 +141,7 @@ std::optional<Mistake> override_one(const std::vector<Setting>& table, const std
         return Mistake{"--set " + name, "unknown setting; there are: " + list_of(names)};
     }
     const Value value = read_value(*setting, text.substr(equals + 1));
-    if (const auto allowed = setting->store(value)) {
+    if (const auto allowed = setting->access.store(value)) {
         return Mistake{"--set " + name, refusal(*setting, value, *allowed)};
     }
     return std::nullopt;

@@ -182,9 +182,10 @@ void refuse_unknown_keys(const toml::table& table, std::initializer_list<std::st
 }
 
 Route read_route(const toml::table& table) {
-    refuse_unknown_keys(
-        table, {"name", "match", "params", "call", "success", "cost", "cache", "writes", "slow"},
-        "a route");
+    refuse_unknown_keys(table,
+                        {"name", "match", "params", "call", "success", "cost", "cache", "writes",
+                         "idempotent", "slow"},
+                        "a route");
     Route route;
     route.line = static_cast<int>(line_of(table));
     route.name = required_text(table, "name");
@@ -225,6 +226,15 @@ Route read_route(const toml::table& table) {
             throw LineError{line_of(*cost), "cost must be a number of tokens from 1 to 1000000"};
         }
         route.cost = static_cast<std::uint32_t>(*tokens);
+    }
+    route.idempotent = route.method != "GET";
+    if (const toml::node* idempotent = table.get("idempotent")) {
+        const auto wanted = idempotent->value_exact<bool>();
+        if (!wanted || (*wanted && route.method == "GET")) {
+            throw LineError{line_of(*idempotent),
+                            "idempotent must be true or false, and a GET route has no use for it"};
+        }
+        route.idempotent = *wanted;
     }
     if (const toml::node* slow = table.get("slow")) {
         const auto text = slow->value_exact<std::string>();

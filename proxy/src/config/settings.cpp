@@ -8,7 +8,7 @@
 namespace muster::config {
 namespace {
 
-using Store = std::function<std::optional<std::string>(const Value&)>;
+using Access = Setting::Access;
 using namespace std::chrono_literals;
 
 constexpr std::size_t MiB = 1024 * 1024;
@@ -54,169 +54,212 @@ std::string shown(milliseconds value) {
                                      : std::to_string(value.count()) + "ms";
 }
 
-Store text(std::string& target) {
-    return [&target](const Value& value) -> std::optional<std::string> {
-        const auto* given = std::get_if<std::string>(&value);
-        if (given == nullptr) {
-            return "must be a string";
-        }
-        if (given->find('\0') != std::string::npos) {
-            return "must not contain a NUL character";
-        }
-        target = *given;
-        return std::nullopt;
-    };
+Access text(std::string& target) {
+    return {[&target](const Value& value) -> std::optional<std::string> {
+                const auto* given = std::get_if<std::string>(&value);
+                if (given == nullptr) {
+                    return "must be a string";
+                }
+                if (given->find('\0') != std::string::npos) {
+                    return "must not contain a NUL character";
+                }
+                target = *given;
+                return std::nullopt;
+            },
+            [&target] { return Value(target); }};
 }
 
-Store log_place(std::string& target) {
-    return [&target](const Value& value) -> std::optional<std::string> {
-        const auto* given = std::get_if<std::string>(&value);
-        if (given == nullptr || given->empty() || given->find('\0') != std::string::npos) {
-            return "must be the path of a file, \"stderr\" or \"off\"";
-        }
-        target = *given;
-        return std::nullopt;
-    };
+Access log_place(std::string& target) {
+    return {[&target](const Value& value) -> std::optional<std::string> {
+                const auto* given = std::get_if<std::string>(&value);
+                if (given == nullptr || given->empty() || given->find('\0') != std::string::npos) {
+                    return "must be the path of a file, \"stderr\" or \"off\"";
+                }
+                target = *given;
+                return std::nullopt;
+            },
+            [&target] { return Value(target); }};
 }
 
-Store choice(std::string& target, std::vector<std::string> allowed) {
-    return [&target, allowed = std::move(allowed)](const Value& value) {
-        const auto* given = std::get_if<std::string>(&value);
-        std::string list;
-        for (const std::string& one : allowed) {
-            if (given != nullptr && *given == one) {
-                target = one;
-                return std::optional<std::string>();
-            }
-            list += (list.empty() ? "" : ", ") + one;
-        }
-        return std::optional("must be one of " + list);
-    };
+Access choice(std::string& target, std::vector<std::string> allowed) {
+    return {[&target, allowed = std::move(allowed)](const Value& value) {
+                const auto* given = std::get_if<std::string>(&value);
+                std::string list;
+                for (const std::string& one : allowed) {
+                    if (given != nullptr && *given == one) {
+                        target = one;
+                        return std::optional<std::string>();
+                    }
+                    list += (list.empty() ? "" : ", ") + one;
+                }
+                return std::optional("must be one of " + list);
+            },
+            [&target] { return Value(target); }};
 }
 
-Store flag(bool& target) {
-    return [&target](const Value& value) -> std::optional<std::string> {
-        const bool* given = std::get_if<bool>(&value);
-        if (given == nullptr) {
-            return "must be true or false";
-        }
-        target = *given;
-        return std::nullopt;
-    };
+Access flag(bool& target) {
+    return {[&target](const Value& value) -> std::optional<std::string> {
+                const bool* given = std::get_if<bool>(&value);
+                if (given == nullptr) {
+                    return "must be true or false";
+                }
+                target = *given;
+                return std::nullopt;
+            },
+            [&target] { return Value(target); }};
 }
 
 template <class T>
-Store whole(T& target, std::int64_t min, std::int64_t max) {
-    return [&target, min, max](const Value& value) -> std::optional<std::string> {
-        const auto* given = std::get_if<std::int64_t>(&value);
-        if (given == nullptr || *given < min || *given > max) {
-            return "must be an integer from " + std::to_string(min) + " to " + std::to_string(max);
-        }
-        target = static_cast<T>(*given);
-        return std::nullopt;
-    };
+Access whole(T& target, std::int64_t min, std::int64_t max) {
+    return {[&target, min, max](const Value& value) -> std::optional<std::string> {
+                const auto* given = std::get_if<std::int64_t>(&value);
+                if (given == nullptr || *given < min || *given > max) {
+                    return "must be an integer from " + std::to_string(min) + " to " +
+                           std::to_string(max);
+                }
+                target = static_cast<T>(*given);
+                return std::nullopt;
+            },
+            [&target] { return Value(static_cast<std::int64_t>(target)); }};
 }
 
-Store bytes(std::size_t& target, std::size_t min, std::size_t max) {
-    return [&target, min, max](const Value& value) -> std::optional<std::string> {
-        std::optional<std::int64_t> given;
-        if (const auto* number = std::get_if<std::int64_t>(&value)) {
-            given = *number;
-        } else if (const auto* written = std::get_if<std::string>(&value)) {
-            given = quantity(*written, size_units);
-        }
-        if (!given || *given < 0 || static_cast<std::size_t>(*given) < min ||
-            static_cast<std::size_t>(*given) > max) {
-            return "must be a number of bytes or a size such as \"8MiB\", from " +
-                   std::to_string(min) + " to " + std::to_string(max) + " bytes";
-        }
-        target = static_cast<std::size_t>(*given);
-        return std::nullopt;
-    };
+Access bytes(std::size_t& target, std::size_t min, std::size_t max) {
+    return {[&target, min, max](const Value& value) -> std::optional<std::string> {
+                std::optional<std::int64_t> given;
+                if (const auto* number = std::get_if<std::int64_t>(&value)) {
+                    given = *number;
+                } else if (const auto* written = std::get_if<std::string>(&value)) {
+                    given = quantity(*written, size_units);
+                }
+                if (!given || *given < 0 || static_cast<std::size_t>(*given) < min ||
+                    static_cast<std::size_t>(*given) > max) {
+                    return "must be a number of bytes or a size such as \"8MiB\", from " +
+                           std::to_string(min) + " to " + std::to_string(max) + " bytes";
+                }
+                target = static_cast<std::size_t>(*given);
+                return std::nullopt;
+            },
+            [&target] { return Value(static_cast<std::int64_t>(target)); }};
 }
 
-Store duration(milliseconds& target, milliseconds min, milliseconds max) {
-    return [&target, min, max](const Value& value) -> std::optional<std::string> {
-        std::optional<std::int64_t> given;
-        if (const auto* written = std::get_if<std::string>(&value)) {
-            given = quantity(*written, time_units);
-        }
-        if (!given || *given < min.count() || *given > max.count()) {
-            return "must be a duration in ms, s, min or h such as \"250ms\", from " + shown(min) +
-                   " to " + shown(max);
-        }
-        target = milliseconds(*given);
-        return std::nullopt;
-    };
+Access duration(milliseconds& target, milliseconds min, milliseconds max) {
+    return {[&target, min, max](const Value& value) -> std::optional<std::string> {
+                std::optional<std::int64_t> given;
+                if (const auto* written = std::get_if<std::string>(&value)) {
+                    given = quantity(*written, time_units);
+                }
+                if (!given || *given < min.count() || *given > max.count()) {
+                    return "must be a duration in ms, s, min or h such as \"250ms\", from " +
+                           shown(min) + " to " + shown(max);
+                }
+                target = milliseconds(*given);
+                return std::nullopt;
+            },
+            [&target] { return Value(std::to_string(target.count()) + "ms"); }};
+}
+
+std::string written(const Endpoint& endpoint) {
+    const bool bracketed = endpoint.host.find(':') != std::string::npos;
+    return (bracketed ? '[' + endpoint.host + ']' : endpoint.host) + ':' +
+           std::to_string(endpoint.port);
 }
 
 // "host:port", "[::1]:port" for IPv6.
-Store endpoint(Endpoint& target) {
-    return [&target](const Value& value) -> std::optional<std::string> {
-        const std::string allowed = "must be \"host:port\" with a port from 0 to 65535";
-        const auto* given = std::get_if<std::string>(&value);
-        if (given == nullptr) {
-            return allowed;
-        }
-        const std::size_t colon = given->rfind(':');
-        if (colon == std::string::npos || colon == 0) {
-            return allowed;
-        }
-        std::string host = given->substr(0, colon);
-        const auto port = whole_number(std::string_view(*given).substr(colon + 1));
-        const bool bracketed = host.front() == '[' && host.back() == ']';
-        if (bracketed) {
-            host = host.substr(1, host.size() - 2);
-        }
-        if (!port || *port < 0 || *port > 65535 || host.empty() ||
-            (!bracketed && host.find(':') != std::string::npos) ||
-            host.find_first_of(std::string_view("[] \t\0", 5)) != std::string::npos) {
-            return allowed;
-        }
-        target.host = std::move(host);
-        target.port = static_cast<std::uint16_t>(*port);
-        return std::nullopt;
-    };
+Access endpoint(Endpoint& target) {
+    return {[&target](const Value& value) -> std::optional<std::string> {
+                const std::string allowed = "must be \"host:port\" with a port from 0 to 65535";
+                const auto* given = std::get_if<std::string>(&value);
+                if (given == nullptr) {
+                    return allowed;
+                }
+                const std::size_t colon = given->rfind(':');
+                if (colon == std::string::npos || colon == 0) {
+                    return allowed;
+                }
+                std::string host = given->substr(0, colon);
+                const auto port = whole_number(std::string_view(*given).substr(colon + 1));
+                const bool bracketed = host.front() == '[' && host.back() == ']';
+                if (bracketed) {
+                    host = host.substr(1, host.size() - 2);
+                }
+                if (!port || *port < 0 || *port > 65535 || host.empty() ||
+                    (!bracketed && host.find(':') != std::string::npos) ||
+                    host.find_first_of(std::string_view("[] \t\0", 5)) != std::string::npos) {
+                    return allowed;
+                }
+                target.host = std::move(host);
+                target.port = static_cast<std::uint16_t>(*port);
+                return std::nullopt;
+            },
+            [&target] { return Value(written(target)); }};
+}
+
+std::string written(const std::vector<Network>& networks) {
+    std::string list;
+    for (const Network& network : networks) {
+        list += (list.empty() ? "" : ", ") + network.base.to_string() + '/' +
+                std::to_string(network.prefix);
+    }
+    return list;
 }
 
 // "10.0.0.0/8, 2001:db8::1"; empty for none.
-Store networks(std::vector<Network>& target) {
-    return [&target](const Value& value) -> std::optional<std::string> {
-        const auto* given = std::get_if<std::string>(&value);
-        auto read = given == nullptr ? std::nullopt : parse_networks(*given);
-        if (!read) {
-            return "must be a list of addresses and networks such as \"10.0.0.0/8, 2001:db8::1\"";
-        }
-        target = *std::move(read);
-        return std::nullopt;
-    };
+Access networks(std::vector<Network>& target) {
+    return {[&target](const Value& value) -> std::optional<std::string> {
+                const auto* given = std::get_if<std::string>(&value);
+                auto read = given == nullptr ? std::nullopt : parse_networks(*given);
+                if (!read) {
+                    return "must be a list of addresses and networks such as \"10.0.0.0/8, "
+                           "2001:db8::1\"";
+                }
+                target = *std::move(read);
+                return std::nullopt;
+            },
+            [&target] { return Value(written(target)); }};
 }
 
-// "https://a.example, https://b.example:8443"; "*" for all, empty for none.
-Store origins(std::vector<std::string>& target) {
-    return [&target](const Value& value) -> std::optional<std::string> {
-        const auto* given = std::get_if<std::string>(&value);
-        std::vector<std::string> read;
-        std::string_view rest = given == nullptr ? std::string_view("?") : *given;
-        while (!rest.empty()) {
-            const std::size_t comma = std::min(rest.find(','), rest.size());
-            std::string_view one = rest.substr(0, comma);
-            rest.remove_prefix(std::min(comma + 1, rest.size()));
-            one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
-            one = one.substr(0, one.find_last_not_of(' ') + 1);
-            const std::size_t scheme = one.find("://");
-            const bool origin = scheme != std::string_view::npos && scheme > 0 &&
-                                scheme + 3 < one.size() &&
-                                one.find_first_of("/ ", scheme + 3) == std::string_view::npos;
-            if (one != "*" && !origin) {
-                return "must be \"*\" or a list of origins such as \"https://a.example, "
-                       "https://b.example:8443\"";
-            }
-            read.emplace_back(one);
-        }
-        target = std::move(read);
-        return std::nullopt;
-    };
+// Scheme, host and port, as browsers write them: in lower case, without a path.
+bool is_origin(std::string_view text) {
+    const std::size_t scheme = text.find("://");
+    const std::string_view host = scheme == std::string_view::npos ? "" : text.substr(scheme + 3);
+    return (text.starts_with("http://") || text.starts_with("https://")) && !host.empty() &&
+           host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.:[]") ==
+               std::string_view::npos;
+}
+
+// "https://app.example.org, http://localhost:3000"; "*" for all, empty for none.
+Access origins(std::vector<std::string>& target) {
+    return {[&target](const Value& value) -> std::optional<std::string> {
+                const std::string allowed =
+                    "must be \"*\" or a list of origins such as \"https://app.example.org, "
+                    "http://localhost:3000\"";
+                const auto* given = std::get_if<std::string>(&value);
+                if (given == nullptr) {
+                    return allowed;
+                }
+                std::vector<std::string> list;
+                std::string_view rest = *given;
+                while (!rest.empty()) {
+                    const std::size_t comma = std::min(rest.find(','), rest.size());
+                    std::string_view one = rest.substr(0, comma);
+                    rest.remove_prefix(std::min(comma + 1, rest.size()));
+                    one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
+                    one = one.substr(0, one.find_last_not_of(' ') + 1);
+                    if (!is_origin(one) && *given != "*") {
+                        return allowed;
+                    }
+                    list.emplace_back(one);
+                }
+                target = std::move(list);
+                return std::nullopt;
+            },
+            [&target] {
+                std::string list;
+                for (const std::string& origin : target) {
+                    list += (list.empty() ? "" : ", ") + origin;
+                }
+                return Value(list);
+            }};
 }
 
 }  // namespace
@@ -240,6 +283,8 @@ std::vector<Setting> settings(Config& c) {
         {"http", "request_timeout", duration(c.http.request_timeout, 1ms, 1h)},
         {"http", "write_timeout", duration(c.http.write_timeout, 1ms, 1h)},
         {"http", "trusted_proxies", networks(c.http.trusted_proxies), true},
+        {"http", "cors_origins", origins(c.http.cors_origins), true},
+        {"http", "gzip_from", bytes(c.http.gzip_from, 0, 512 * MiB)},
         {"http", "key_grace", duration(c.http.key_grace, 0ms, 24h)},
 
         {"admin", "listen", endpoint(c.admin.listen), true},
@@ -297,6 +342,18 @@ std::vector<Setting> settings(Config& c) {
         {"cache", "l2", flag(c.cache.l2)},
         {"cache", "l2_timeout", duration(c.cache.l2_timeout, 1ms, 10s)},
         {"cache", "negative_ttl", duration(c.cache.negative_ttl, 0ms, 10s)},
+        {"cache", "stale_if_error", duration(c.cache.stale_if_error, 0ms, 1h)},
+
+        {"breaker", "failures", whole(c.breaker.failures, 0, 1000000)},
+        {"breaker", "open_time", duration(c.breaker.open_time, 10ms, 1min)},
+        {"breaker", "ramp", duration(c.breaker.ramp, 0ms, 1min)},
+
+        {"push", "enabled", flag(c.push.enabled)},
+        {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},
+        {"push", "queue_messages", whole(c.push.queue_messages, 1, 1000000)},
+        {"push", "queue_bytes", bytes(c.push.queue_bytes, 1024, 1024 * MiB)},
+        {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
+        {"push", "allowed_origins", origins(c.push.allowed_origins), true},
 
         {"timing", "enabled", flag(c.timing.enabled)},
         {"timing", "slow_query", duration(c.timing.slow_query, 0ms, 24h)},
@@ -307,14 +364,8 @@ std::vector<Setting> settings(Config& c) {
         {"pgbouncer", "conninfo", text(c.pgbouncer.conninfo), true, true},
         {"pgbouncer", "interval", duration(c.pgbouncer.interval, 100ms, 1h)},
 
-        {"push", "enabled", flag(c.push.enabled)},
-        {"push", "max_clients", whole(c.push.max_clients, 1, 1000000)},
-        {"push", "queue_messages", whole(c.push.queue_messages, 1, 1000000)},
-        {"push", "queue_bytes", bytes(c.push.queue_bytes, 1024, 1024 * MiB)},
-        {"push", "heartbeat", duration(c.push.heartbeat, 100ms, 10min)},
-        {"push", "allowed_origins", origins(c.push.allowed_origins), true},
-
         {"log", "level", choice(c.log.level, {"debug", "info", "warn", "error", "off"}), true},
+        {"log", "access", log_place(c.log.access), true},
         {"log", "slow_query", log_place(c.log.slow_query), true},
     };
 }

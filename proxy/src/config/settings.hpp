@@ -19,10 +19,17 @@ using Value = std::variant<std::string, std::int64_t, double, bool>;
 
 // One `key = value` of the file, in `[section]` (empty: above all sections).
 struct Setting {
+    struct Access {
+        // Stores `value`, or says what is allowed instead, e.g. "must be an integer from 1 to
+        // 65535".
+        std::function<std::optional<std::string>(const Value&)> store;
+        // The value there is, as store() takes it.
+        std::function<Value()> read;
+    };
+
     std::string_view section;
     std::string_view key;
-    // Stores `value`, or says what is allowed instead, e.g. "must be an integer from 1 to 65535".
-    std::function<std::optional<std::string>(const Value&)> store;
+    Access access;
     bool text = false;    // takes a string as it is
     bool secret = false;  // never shown in a message
 

@@ -120,16 +120,17 @@ Task<Response> Admin::handle(const Sources& sources, Exchange& exchange) {
 }
 
 std::optional<std::string> Admin::start() {
-    const auto endpoint = resolve_listen(config_.admin.listen.host, config_.admin.listen.port);
-    if (!endpoint) {
-        return "admin.listen: " + endpoint.error();
+    Listeners listeners;
+    return start(listeners);
+}
+
+std::optional<std::string> Admin::start(Listeners& listeners) {
+    const config::Endpoint& listen = config_.admin.listen;
+    const auto sockets = listeners.open("admin", listen.host, listen.port, 1);
+    if (!sockets) {
+        return "admin.listen: " + sockets.error();
     }
-    if (auto error = taken(endpoint.value())) {
-        return "admin.listen: " + *error;
-    }
-    if (auto error = server_->listen(endpoint.value())) {
-        return "admin.listen: " + *error;
-    }
+    server_->listen(sockets.value().front());
     server_->start();
     return std::nullopt;
 }

@@ -11,6 +11,7 @@
 #include "http/health.hpp"
 #include "http/server.hpp"
 #include "metrics/registry.hpp"
+#include "runtime/listeners.hpp"
 #include "runtime/runtime.hpp"
 #include "timing/statements.hpp"
 
@@ -29,7 +30,8 @@ class Admin {
     // Served by the first thread, on which `ready` is asked too.
     Admin(Runtime& runtime, const config::Config& config, Sources sources);
 
-    // Opens the listener and serves. Returns why it cannot.
+    // Listens and serves. Returns why it cannot.
+    std::optional<std::string> start(Listeners& listeners);
     std::optional<std::string> start();
     void stop();
 

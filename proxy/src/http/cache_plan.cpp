@@ -65,7 +65,7 @@ CachePlan::Tags CachePlan::resolve_read(const config::Route& route,
 }
 
 std::string CachePlan::key(const Values& values) const {
-    std::string key = name_;
+    std::string key = name_ + ':' + definition_;
     for (const postgres::Parameter& parameter : values) {
         if (!parameter.value) {
             key += ",-";

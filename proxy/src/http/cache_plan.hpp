@@ -25,8 +25,8 @@ class CachePlan {
     bool writes() const { return !writes_.empty(); }
     std::chrono::milliseconds ttl() const { return ttl_; }
 
-    // The route and its bound parameters. What a request says beyond them is not in it, so that
-    // neither unknown parameters nor their order split an entry.
+    // The route, its definition and its bound parameters. What a request says beyond them is not in
+    // it, so that neither unknown parameters nor their order split an entry.
     std::string key(const Values& values) const;
     // A digest of what the route asks, so that proxies with different files share no entries.
     const std::string& definition() const { return definition_; }

@@ -3,38 +3,20 @@
 
 #include <algorithm>
 
+#include "http/etag.hpp"
+
 namespace muster::http {
 namespace {
 
 using cache::Fence;
 
-// Whether an If-None-Match header names this entity tag, by weak comparison.
-bool matches(std::string_view header, std::string_view etag) {
-    while (!header.empty()) {
-        const std::size_t begin = std::min(header.find_first_not_of(" \t,"), header.size());
-        header.remove_prefix(begin);
-        if (header.starts_with('*')) {
-            return true;
-        }
-        if (header.starts_with("W/")) {
-            header.remove_prefix(2);
-        }
-        const std::size_t quote = header.find('"', 1);
-        if (!header.starts_with('"') || quote == std::string_view::npos) {
-            return false;
-        }
-        if (header.substr(0, quote + 1) == etag) {
-            return true;
-        }
-        header.remove_prefix(quote + 1);
-    }
-    return false;
+std::string hit(std::chrono::seconds left, std::string_view detail) {
+    return "muster; hit; ttl=" + std::to_string(left.count()) + "; detail=" + std::string(detail);
 }
 
 std::string hit(const cache::Entry& entry, std::string_view level) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::seconds>(entry.expires - Clock::now());
-    return "muster; hit; ttl=" + std::to_string(left.count()) + "; detail=" + std::string(level);
+    return hit(std::chrono::duration_cast<std::chrono::seconds>(entry.expires - Clock::now()),
+               level);
 }
 
 }  // namespace
@@ -68,11 +50,14 @@ class CachedReads::Flying {
     std::optional<Landed> landed_;
 };
 
-CachedReads::CachedReads(net::io_context& context, cache::Cache& cache, unsigned thread)
+CachedReads::CachedReads(net::io_context& context, cache::Cache& cache,
+                         const config::Cache& settings, unsigned thread)
     : context_(context),
       cache_(cache),
+      settings_(settings),
       counters_(cache.counters(thread)),
-      remote_(context, cache.redis(), cache.settings().l2_timeout, counters_.l2_errors) {}
+      remote_(context, cache.redis(), settings.l2_timeout, counters_.l2_errors,
+              cache.redis_breaker()) {}
 
 Task<Response> CachedReads::answer(const Question& question) {
     Read read{question,
@@ -129,7 +114,7 @@ cache::EntryPtr CachedReads::find(Read& read) {
     if (serves(*entry, read)) {
         return entry;
     }
-    if (read.forwarded == "stale" && !read.token) {
+    if (read.forwarded == "stale" && !read.token && !staleness(*entry, read)) {
         cache_.store().erase(read.key, entry);
     }
     return nullptr;
@@ -167,6 +152,25 @@ bool CachedReads::serves(const cache::Entry& entry, Read& read) {
     return true;
 }
 
+// How long an entry is past its rule, if it may stand in for a database that is away: its faults
+// are no others than its age and the silence of the relay, for a bounded time, and no token is
+// against it. One that is known to be overtaken is not old but wrong.
+std::optional<std::chrono::seconds> CachedReads::staleness(const cache::Entry& entry,
+                                                           const Read& read) const {
+    const Fence& fence = cache_.fence();
+    if (!read.token_seen(entry) ||
+        fence.judge_known(entry.snapshot, entry.era, read.tags) != Fence::Verdict::serve) {
+        return std::nullopt;
+    }
+    const TimePoint now = Clock::now();
+    const TimePoint good = fence.alive(now) ? now : fence.last_heartbeat();
+    const auto past = std::max(Clock::duration::zero(), now - std::min(good, entry.expires));
+    if (past > settings_.stale_if_error) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::seconds>(past);
+}
+
 // A query that began after the newest known change of the tags.
 std::shared_ptr<CachedReads::Query> CachedReads::joinable(const Read& read) const {
     const auto found = queries_.find(read.key);
@@ -187,7 +191,7 @@ Task<Response> CachedReads::miss(Read& read) {
         }
     }
     Flying flying(*this, read.key);
-    if (cache_.settings().l2) {
+    if (settings_.l2) {
         if (const auto entry = co_await find_remote(read, flying.era())) {
             counters_.l2_hits.add();
             cache_.store().put(read.key, entry);
@@ -231,8 +235,7 @@ std::string CachedReads::remote_key(const Read& read) const {
            digest_text(incarnation + '\n' + read.question.plan.definition() + '\n' + read.key);
 }
 
-// Asks the database and keeps the answer. A breaker that is open would be noticed here: it is the
-// one place where an entry past its rule, but not past a token, could stand in for an answer.
+// Asks the database and keeps the answer.
 Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
     Fence& fence = cache_.fence();
     const CachePlan& plan = read.question.plan;
@@ -245,8 +248,7 @@ Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
     cache::Entry entry = std::move(fresh.value().entry);
     entry.snapshot = std::move(fresh.value().origin.snapshot);
     const bool found = !entry.body.empty();
-    entry.expires =
-        begun + (found ? plan.ttl() : std::min(plan.ttl(), cache_.settings().negative_ttl));
+    entry.expires = begun + (found ? plan.ttl() : std::min(plan.ttl(), settings_.negative_ttl));
     if (found) {
         entry.etag = '"' + digest_text(entry.body + '\n' + entry.next).substr(0, 32) + '"';
     }
@@ -255,7 +257,7 @@ Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
     const auto kept = std::make_shared<const cache::Entry>(std::move(entry));
     if (era && fresh.value().storable) {
         cache_.store().put(read.key, kept);
-        const std::string key = cache_.settings().l2 ? remote_key(read) : std::string();
+        const std::string key = settings_.l2 ? remote_key(read) : std::string();
         if (!key.empty() && fence.era() == *era) {
             remote_.put(key, kept);
         }
@@ -264,8 +266,19 @@ Task<CachedReads::Landed> CachedReads::ask(const Read& read) {
 }
 
 Response CachedReads::respond_landed(const Read& read, const Landed& landed, std::string status) {
-    return landed ? respond_entry(read, landed.value(), std::move(status))
-                  : respond(landed.error());
+    if (landed) {
+        return respond_entry(read, landed.value(), std::move(status));
+    }
+    // With the breaker open an entry past its rule may stand in for an answer.
+    if (landed.error().status >= 500 && read.question.refused()) {
+        const auto entry = cache_.store().get(read.key);
+        const auto past = entry ? staleness(*entry, read) : std::nullopt;
+        if (past) {
+            counters_.stale.add();
+            return respond_entry(read, entry, hit(-*past, "stale"));
+        }
+    }
+    return respond(landed.error());
 }
 
 Response CachedReads::respond_entry(const Read& read, const cache::EntryPtr& entry,
@@ -286,7 +299,7 @@ Response CachedReads::respond_entry(const Read& read, const cache::EntryPtr& ent
             "Link", "<" + next_page(read.question.target, entry->next) + ">; rel=\"next\"");
     }
     const auto known = read.question.exchange.header("If-None-Match");
-    if (entry->status == 200 && known && matches(*known, entry->etag)) {
+    if (entry->status == 200 && known && none_match_names(*known, entry->etag)) {
         counters_.not_modified.add();
         response.status = 304;
     } else if (!entry->body.empty()) {

@@ -38,9 +38,11 @@ class CachedReads {
         const CachePlan& plan;
         const CachePlan::Values& values;
         std::function<Task<Answer>()> ask;  // asks the database
+        std::function<bool()> refused;      // whether its breaker keeps questions away
     };
 
-    CachedReads(net::io_context& context, cache::Cache& cache, unsigned thread);
+    CachedReads(net::io_context& context, cache::Cache& cache, const config::Cache& settings,
+                unsigned thread);
 
     Task<Response> answer(const Question& question);
 
@@ -80,6 +82,8 @@ class CachedReads {
 
     cache::EntryPtr find(Read& read);
     bool serves(const cache::Entry& entry, Read& read);
+    std::optional<std::chrono::seconds> staleness(const cache::Entry& entry,
+                                                  const Read& read) const;
     Task<Response> miss(Read& read);
     std::shared_ptr<Query> joinable(const Read& read) const;
     Task<cache::EntryPtr> find_remote(const Read& read, cache::Fence::Era era);
@@ -90,6 +94,7 @@ class CachedReads {
 
     net::io_context& context_;
     cache::Cache& cache_;
+    const config::Cache settings_;
     cache::ReadCounters& counters_;
     cache::Remote remote_;
     std::unordered_map<std::string, std::shared_ptr<Query>> queries_;  // the newest of each key

@@ -21,26 +21,29 @@ double total(const std::vector<std::shared_ptr<Server>>& servers,
     return static_cast<double>(all);
 }
 
+Handler handler_function(std::shared_ptr<RequestHandler> handler) {
+    return [handler = std::move(handler)](Exchange& exchange) { return handler->handle(exchange); };
+}
+
 }  // namespace
 
 Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
            limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
-           cache::Cache* cache, push::Hub* hub)
+           cache::Cache* cache, push::Hub* hub, AccessLog* access_log)
     : runtime_(runtime),
-      config_(config),
-      shared_(std::make_shared<Shared>(config, registry, runtime.threads(), limiter, timing, cache,
-                                       hub)) {
-    if (routes_checked) {
-        shared_->route_state.checked({});
-    }
+      listen_(config.http.listen),
+      registry_(registry),
+      timing_(timing),
+      redis_(std::move(redis)),
+      cache_(cache),
+      hub_(hub),
+      access_log_(access_log),
+      shared_(share(config, {std::shared_ptr<void>(), &limiter}, routes_checked)) {
     const auto connections = std::make_shared<std::atomic<std::size_t>>(0);
     for (unsigned i = 0; i < runtime.threads(); ++i) {
-        auto handler = std::make_shared<RequestHandler>(runtime.context(i), i, config.database,
-                                                        shared_, redis);
-        handlers_.push_back(handler);
-        servers_.push_back(Server::make(
-            runtime.context(i), config.http,
-            [handler](Exchange& exchange) { return handler->handle(exchange); }, connections));
+        handlers_.push_back(make_handler(i, config, shared_));
+        servers_.push_back(Server::make(runtime.context(i), config.http,
+                                        handler_function(handlers_.back()), connections));
     }
     registry.gauge("http_connections", "Open connections of clients.", {},
                    [connections] { return static_cast<double>(connections->load()); });
@@ -58,45 +61,82 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
             &ServerCounters::malformed);
 }
 
-std::optional<std::string> Door::start() {
-    auto endpoint = resolve_listen(config_.http.listen.host, config_.http.listen.port);
-    if (!endpoint) {
-        return "http.listen: " + endpoint.error();
+std::shared_ptr<Shared> Door::share(const config::Config& config,
+                                    std::shared_ptr<limit::Limiter> limiter, bool routes_checked) {
+    auto shared = std::make_shared<Shared>(config, registry_, runtime_.threads(),
+                                           std::move(limiter), timing_, cache_, hub_, access_log_);
+    if (routes_checked) {
+        shared->route_state.checked({});
     }
-    if (auto error = taken(endpoint.value())) {
-        return "http.listen: " + *error;
-    }
-    for (const auto& server : servers_) {
-        if (auto error = server->listen(endpoint.value())) {
-            return "http.listen: " + *error;
-        }
-        endpoint.value().port(server->port());  // the one chosen, if any would do
-    }
-    for (const auto& server : servers_) {
-        server->start();
-    }
-    if (!shared_->route_state.is_checked()) {
+    return shared;
+}
+
+Door::HandlerPtr Door::make_handler(unsigned thread, const config::Config& config,
+                                    std::shared_ptr<Shared> shared) {
+    return std::make_shared<RequestHandler>(runtime_.context(thread), thread, config.database,
+                                            std::move(shared), redis_);
+}
+
+void Door::check_later(const HandlerPtr& handler, std::shared_ptr<Shared> shared) {
+    if (!shared->route_state.is_checked()) {
         spawn(runtime_.context(0), "the check of routes",
-              check_when_reached(handlers_.front(), shared_));
+              check_when_reached(handler, std::move(shared)));
     }
+}
+
+std::optional<std::string> Door::start() {
+    Listeners listeners;
+    return start(listeners);
+}
+
+std::optional<std::string> Door::start(Listeners& listeners) {
+    const auto sockets = listeners.open("http", listen_.host, listen_.port, runtime_.threads());
+    if (!sockets) {
+        return "http.listen: " + sockets.error();
+    }
+    for (unsigned i = 0; i < runtime_.threads(); ++i) {
+        servers_[i]->listen(sockets.value()[i]);
+        servers_[i]->start();
+    }
+    check_later(handlers_.front(), shared_);
     return std::nullopt;
+}
+
+void Door::reload(const config::Config& config, std::shared_ptr<limit::Limiter> limiter,
+                  bool routes_checked) {
+    const auto before = std::exchange(shared_, share(config, std::move(limiter), routes_checked));
+    before->replaced.store(true, std::memory_order_relaxed);
+    for (unsigned i = 0; i < runtime_.threads(); ++i) {
+        net::post(runtime_.context(i), [this, i, config, shared = shared_] {
+            handlers_[i] = make_handler(i, config, shared);
+            servers_[i]->change(config.http, handler_function(handlers_[i]));
+            if (i == 0) {
+                check_later(handlers_[i], shared);
+            }
+        });
+    }
 }
 
 void Door::stop() {
     shared_->stopping.store(true, std::memory_order_relaxed);
     for (unsigned i = 0; i < runtime_.threads(); ++i) {
-        net::post(runtime_.context(i), [server = servers_[i], handler = handlers_[i]] {
-            server->stop();
-            handler->stop();
+        net::post(runtime_.context(i), [this, i] {
+            servers_[i]->stop();
+            handlers_[i]->stop();
         });
     }
+}
+
+Task<Readiness> Door::ready_of(HandlerPtr handler) {
+    co_return co_await handler->health().ready();
 }
 
 // Tries until the database could be asked, then says loudly what does not fit.
 Task<> Door::check_when_reached(std::shared_ptr<RequestHandler> handler,
                                 std::shared_ptr<Shared> shared) {
     Timer pause(co_await net::this_coro::executor);
-    while (!shared->stopping.load(std::memory_order_relaxed)) {
+    while (!shared->stopping.load(std::memory_order_relaxed) &&
+           !shared->replaced.load(std::memory_order_relaxed)) {
         {
             const TimePoint deadline = Clock::now() + check_deadline;
             auto lease = co_await handler->pool().acquire(deadline);

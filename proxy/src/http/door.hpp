@@ -11,6 +11,7 @@
 #include "http/request_handler.hpp"
 #include "http/server.hpp"
 #include "metrics/registry.hpp"
+#include "runtime/listeners.hpp"
 #include "runtime/runtime.hpp"
 
 namespace muster::http {
@@ -23,27 +24,46 @@ class Door {
     // every read is made, and without a hub there are no live updates.
     Door(Runtime& runtime, const config::Config& config, metrics::Registry& registry,
          limit::Limiter& limiter, timing::Timing& timing, RedisProbe redis, bool routes_checked,
-         cache::Cache* cache = nullptr, push::Hub* hub = nullptr);
+         cache::Cache* cache = nullptr, push::Hub* hub = nullptr, AccessLog* access_log = nullptr);
 
-    // Opens the listeners and serves. Returns why it cannot.
+    // Listens and serves. Returns why it cannot.
+    std::optional<std::string> start(Listeners& listeners);
     std::optional<std::string> start();
+    // Answers requests by another configuration from now on: its routes, [http] but for the
+    // address, [database] and the limiter. Connections stay, and requests in hand end as they
+    // began. From one thread with stop(), before it.
+    void reload(const config::Config& config, std::shared_ptr<limit::Limiter> limiter,
+                bool routes_checked);
     // Stops accepting and lets requests in hand end. From any thread.
     void stop();
 
     std::uint16_t port() const { return servers_.front()->port(); }
-    // Whether the first thread is ready, for the admin door.
+    // Whether the first thread is ready, for the admin door, which runs on it.
     Ready ready() const {
-        return [handler = handlers_.front()] { return handler->health().ready(); };
+        return [this] { return ready_of(handlers_.front()); };
     }
 
   private:
-    static Task<> check_when_reached(std::shared_ptr<RequestHandler> handler,
-                                     std::shared_ptr<Shared> shared);
+    using HandlerPtr = std::shared_ptr<RequestHandler>;
+
+    std::shared_ptr<Shared> share(const config::Config& config,
+                                  std::shared_ptr<limit::Limiter> limiter, bool routes_checked);
+    HandlerPtr make_handler(unsigned thread, const config::Config& config,
+                            std::shared_ptr<Shared> shared);
+    void check_later(const HandlerPtr& handler, std::shared_ptr<Shared> shared);
+    static Task<Readiness> ready_of(HandlerPtr handler);
+    static Task<> check_when_reached(HandlerPtr handler, std::shared_ptr<Shared> shared);
 
     Runtime& runtime_;
-    const config::Config& config_;
-    std::shared_ptr<Shared> shared_;
-    std::vector<std::shared_ptr<RequestHandler>> handlers_;
+    const config::Endpoint listen_;
+    metrics::Registry& registry_;
+    timing::Timing& timing_;
+    const RedisProbe redis_;
+    cache::Cache* const cache_;
+    push::Hub* const hub_;
+    AccessLog* const access_log_;
+    std::shared_ptr<Shared> shared_;    // the newest
+    std::vector<HandlerPtr> handlers_;  // each is its thread's, once that runs
     std::vector<std::shared_ptr<Server>> servers_;
 };
 

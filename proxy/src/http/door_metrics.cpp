@@ -38,13 +38,13 @@ double sum(const std::vector<std::shared_ptr<DoorMetrics::Thread>>& threads,
 
 }  // namespace
 
-void DoorMetrics::Thread::count(std::size_t endpoint, std::string_view method, unsigned status) {
-    requests[endpoint][method_index(method)][class_index(status)].add();
-}
-
-void DoorMetrics::Thread::time(std::size_t endpoint, unsigned status,
-                               std::chrono::nanoseconds duration) {
-    durations[endpoint][class_index(status)].record(duration);
+void DoorMetrics::Thread::count(std::size_t endpoint, std::string_view method, unsigned status,
+                                std::optional<std::chrono::nanoseconds> duration) {
+    const std::size_t status_class = class_index(status);
+    requests[endpoint][method_index(method)][status_class].add();
+    if (duration) {
+        durations[endpoint][status_class].record(*duration);
+    }
 }
 
 void DoorMetrics::Thread::observe(const postgres::Pool& pool) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -23,8 +24,9 @@ class DoorMetrics {
     struct Thread {
         explicit Thread(std::size_t routes) : requests(routes + 4), durations(routes + 4) {}
 
-        void count(std::size_t endpoint, std::string_view method, unsigned status);
-        void time(std::size_t endpoint, unsigned status, std::chrono::nanoseconds duration);
+        // Counts a request, and its duration if that was timed.
+        void count(std::size_t endpoint, std::string_view method, unsigned status,
+                   std::optional<std::chrono::nanoseconds> duration);
         // Copies the pool's sizes to where a scrape may read them.
         void observe(const postgres::Pool& pool);
 
@@ -43,7 +45,7 @@ class DoorMetrics {
         std::vector<std::array<metrics::Histogram, classes>> durations;
     };
 
-    // `timed` says whether time() and pool_wait are used.
+    // `timed` says whether durations and pool_wait are used.
     DoorMetrics(metrics::Registry& registry, const std::vector<config::Route>& routes,
                 unsigned threads, bool timed);
 

@@ -40,6 +40,18 @@ struct Response {
     std::shared_ptr<Continuation> continuation;
 
     std::string_view body() const { return kept ? view : std::string_view(text); }
+
+    // Adds names to the header Vary: the answer would be another if these request headers were.
+    void vary(std::string_view names) {
+        for (auto& [name, value] : headers) {
+            if (name == "Vary") {
+                value += ", ";
+                value += names;
+                return;
+            }
+        }
+        headers.emplace_back("Vary", names);
+    }
 };
 
 // A request in hand. The views are valid until it is answered.
@@ -55,7 +67,10 @@ class Exchange {
     TimePoint answered;     // when it had its answer, if the handler has said so
     net::ip::address peer;  // at the other end of the connection
     std::string body;       // after receive_body()
+    bool prefers = false;   // whether it has a header Prefer
 
+    // Whether nothing is changed by it.
+    bool reads() const { return method == "GET" || method == "HEAD"; }
     // The first header of this name, whatever its case.
     virtual std::optional<std::string_view> header(std::string_view name) const = 0;
     // All headers of this name, in the order sent.

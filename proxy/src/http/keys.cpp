@@ -10,6 +10,8 @@
 #include <openssl/evp.h>
 #include <spdlog/spdlog.h>
 
+#include "http/circuits.hpp"
+
 namespace muster::http {
 namespace {
 
@@ -38,12 +40,6 @@ bool has_scope(std::string_view scopes, std::string_view word) {
     const char before = scopes[at - 1];
     const char after = scopes[at + word.size()];
     return (before == '{' || before == ',') && (after == '}' || after == ',');
-}
-
-// Whether this says that the database is away, not that it is busy or has refused something.
-bool is_outage(const postgres::Error& error) {
-    const std::string_view sqlstate = error.sqlstate;
-    return error.connection_lost || sqlstate.starts_with("08") || sqlstate.starts_with("57P");
 }
 
 std::uint64_t random_seed() {
@@ -146,10 +142,11 @@ class Keys::Asking {
 };
 
 Keys::Keys(net::io_context& context, postgres::Pool& pool, limit::Limiter& limiter,
-           std::chrono::milliseconds grace)
+           breaker::Breaker& database, std::chrono::milliseconds grace)
     : context_(context),
       pool_(pool),
       limiter_(limiter),
+      database_(database),
       known_(Hash{random_seed()}, lifetime + grace),
       unknown_(Hash{random_seed()}, lifetime),
       lookups_(16, Hash{random_seed()}) {
@@ -217,16 +214,26 @@ Task<Keys::Answer> Keys::ask(const Digest& digest, TimePoint deadline) {
     co_return answer;
 }
 
+// While the breaker is not closed, its probes are for those who have no grace.
 Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
+    const TimePoint asked = Clock::now();
+    const bool spared = database_.state() != breaker::State::closed && recognizes(digest);
+    const auto pass = spared ? std::nullopt : database_.admit(asked);
+    if (!pass) {
+        co_return unavailable_or_grace(digest, Circuits::unavailable());
+    }
+    const bool resting = pool_.resting();
     auto lease = co_await pool_.acquire(deadline);
     if (!lease) {
         spdlog::debug("API keys cannot be checked: {}", lease.error().message);
         if (is_outage(lease.error())) {
+            if (!resting) {
+                database_.failed(*pass, Clock::now());
+            }
             co_return unavailable_or_grace(digest, unavailable(lease.error()));
         }
         co_return unavailable(lease.error());
     }
-    const TimePoint asked = Clock::now();
     std::vector<postgres::Parameter> parameters(1);
     parameters[0].value = std::string(digest.begin(), digest.end());
     parameters[0].binary = true;
@@ -239,10 +246,12 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
                       rows.error().sqlstate);
         Problem problem{503, "the API key could not be checked", rows.error().sqlstate, {}};
         if (is_outage(rows.error())) {
+            database_.failed(*pass, Clock::now());
             co_return unavailable_or_grace(digest, std::move(problem));
         }
         co_return problem;
     }
+    database_.succeeded(*pass, Clock::now());
     const postgres::Rows& row = rows.value();
     const TimePoint fresh_until = asked + lifetime;
     if (row.size() == 0 || row.is_null(0, 0)) {

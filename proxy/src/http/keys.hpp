@@ -15,6 +15,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "breaker/breaker.hpp"
 #include "http/exchange.hpp"
 #include "http/problem.hpp"
 #include "limit/limiter.hpp"
@@ -47,7 +48,7 @@ class Keys {
     using Answer = Result<std::shared_ptr<const Identity>, Problem>;
 
     Keys(net::io_context& context, postgres::Pool& pool, limit::Limiter& limiter,
-         std::chrono::milliseconds grace);
+         breaker::Breaker& database, std::chrono::milliseconds grace);
 
     // The digest of the key that a request brings; 401 if it brings none.
     static Result<Digest, Problem> presented(const Exchange& exchange);
@@ -94,6 +95,7 @@ class Keys {
     net::io_context& context_;
     postgres::Pool& pool_;
     limit::Limiter& limiter_;
+    breaker::Breaker& database_;
     Cache known_;
     Cache unknown_;
     std::unordered_map<Digest, std::shared_ptr<Lookup>, Hash, Equal> lookups_;

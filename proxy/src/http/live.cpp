@@ -94,9 +94,10 @@ void Live::begin(LiveClient& client) {
     clients_.insert(&client);
     (client.is_websocket() ? station_->counters.websocket_clients : station_->counters.sse_clients)
         .add(1);
-    if (!tending_) {
-        tending_ = true;
+    if (!std::exchange(sweeping_, true)) {
         spawn(context_, "deadlines of live clients", sweep(shared_from_this()));
+    }
+    if (!std::exchange(checking_, true)) {
         spawn(context_, "keys of live clients", check_keys(shared_from_this()));
     }
 }
@@ -122,7 +123,7 @@ Task<> Live::sweep(std::shared_ptr<Live> self) {
             client->sweep(now);
         }
     }
-    self->tending_ = false;
+    self->sweeping_ = false;
 }
 
 // Asks for each key once a period, whoever many clients it has. While the database is away, a key
@@ -132,6 +133,10 @@ Task<> Live::check_keys(std::shared_ptr<Live> self) {
         self->check_timer_.expires_after(check_period);
         error_code ignored;
         co_await self->check_timer_.async_wait(capture(ignored));
+        const auto owner = self->owner_.lock();  // of the keys, while they are asked
+        if (!owner) {
+            co_return;
+        }
         std::map<Digest, bool> valid;
         for (const LiveClient* client : self->clients_) {
             valid.emplace(client->key(), true);
@@ -154,6 +159,7 @@ Task<> Live::check_keys(std::shared_ptr<Live> self) {
             }
         }
     }
+    self->checking_ = false;
 }
 
 void Live::stop() {

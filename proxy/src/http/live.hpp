@@ -23,9 +23,12 @@ bool is_allowed_origin(std::string_view origin, std::string_view host,
 
 class Live : public std::enable_shared_from_this<Live> {
   public:
-    // `keys` and `limiter` live as long as the context runs.
+    // `keys` and `limiter` live as long as the owner that belong_to() names.
     Live(net::io_context& context, unsigned thread, push::Hub& hub, Keys& keys,
          limit::Limiter& limiter, std::chrono::milliseconds write_timeout);
+
+    // Names what the keys belong to: with a reload that goes once the last client has.
+    void belong_to(std::weak_ptr<const void> owner) { owner_ = std::move(owner); }
 
     // The answer to a request for /ws or, otherwise, /events/stream, by the owner of `key`.
     Response open(const Exchange& exchange, const Target& target, bool websocket, const Digest& key,
@@ -60,7 +63,9 @@ class Live : public std::enable_shared_from_this<Live> {
     std::unordered_set<LiveClient*> clients_;
     Timer sweep_timer_;
     Timer check_timer_;
-    bool tending_ = false;
+    bool sweeping_ = false;
+    bool checking_ = false;
+    std::weak_ptr<const void> owner_;
 };
 
 }  // namespace muster::http

@@ -149,8 +149,9 @@ Task<> LiveClient::serve() {
 void LiveClient::obey(LiveCommand command) {
     const bool first = !attached_ && !replay_;
     if (command.filter) {
-        // What was heard and waits was chosen by the filter before.
-        if (attached_ && !command.resume) {
+        // What was heard and waits, or found no room, was chosen by the filter before.
+        const bool waits = !listener_.queue.empty() || listener_.queue.overflowed();
+        if (attached_ && waits && !command.resume) {
             command.resume = position();
         }
         listener_.filter = *std::move(command.filter);
@@ -206,7 +207,8 @@ Task<> LiveClient::replay_some() {
     unreadable_since_.reset();
     piece_.learn(piece.value());
     const bool brought = !piece.value().empty();
-    for (const EventPtr& event : replay_->take(std::move(piece).value())) {
+    const std::vector<EventPtr> events = replay_->take(std::move(piece).value());
+    for (const EventPtr& event : events) {
         if (listener_.filter.matches(*event)) {
             put(event);
         }

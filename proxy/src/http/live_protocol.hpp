@@ -1,5 +1,5 @@
 // What is said to live clients and by them, as WebSocket messages or as Server-Sent Events, without
-// I/O. doc/http.md has it for their authors.
+// I/O. doc/live.md has it for their authors.
 #pragma once
 
 #include <optional>

@@ -30,6 +30,7 @@ Task<std::optional<Response>> RequestHandler::live(Passage& passage) {
     if (!endpoint) {
         co_return std::nullopt;
     }
+    live_->belong_to(weak_from_this());
     passage.endpoint = shared_->routes.size() + static_cast<std::size_t>(OtherEndpoint::live);
     const Exchange& exchange = passage.exchange;
     const bool ticket_wanted = *endpoint == LiveEndpoint::tickets;

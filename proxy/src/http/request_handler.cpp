@@ -7,8 +7,6 @@
 #include "runtime/json.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
-#include "http/route_answer.hpp"
-#include "runtime/version.hpp"
 
 namespace muster::http {
 namespace {
@@ -28,10 +26,6 @@ std::vector<std::string> texts_of(const std::vector<BoundCall>& calls) {
         texts.push_back(call.sql());
     }
     return texts;
-}
-
-bool is_read(std::string_view method) {
-    return method == "GET" || method == "HEAD";
 }
 
 // Whether a Content-Type header says JSON: "application/json", with any parameters.
@@ -64,18 +58,26 @@ class InFlight {
 
 }  // namespace
 
-Shared::Shared(const config::Config& config, metrics::Registry& registry, unsigned threads,
-               limit::Limiter& limiter_, timing::Timing& timing, cache::Cache* shared_cache,
-               push::Hub* shared_hub)
-    : http(config.http),
-      limiter(limiter_),
+Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
+               std::shared_ptr<limit::Limiter> limiter_, timing::Timing& timing,
+               cache::Cache* shared_cache, push::Hub* shared_hub, AccessLog* access)
+    : registry(whole),
+      http(config.http),
+      caching(config.cache),
+      kept_limiter(std::move(limiter_)),
+      limiter(*kept_limiter),
       routes(config.routes),
       router(routes),
       cache(shared_cache),
       hub(shared_hub),
       calls(bind_all(routes, shared_cache != nullptr)),
+      idempotent_calls(routes.begin(), routes.end()),
       plans(routes.begin(), routes.end()),
+      cors(config.http.cors_origins),
+      openapi(config),
+      access_log(access),
       route_state(routes.size()),
+      circuits(config.breaker, routes, registry),
       metrics(registry, routes, threads, timing.enabled()),
       time_keeper(config, registry, timing, texts_of(calls), threads) {}
 
@@ -88,10 +90,13 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
       counters_(shared_->metrics.thread(thread)),
       pool_(context, {database.conninfo, database.pool_size, database.pool_queue,
                       database.connect_timeout, wait_recorder()}),
-      keys_(context, pool_, shared_->limiter, shared_->http.key_grace),
-      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}) {
+      keys_(context, pool_, shared_->limiter, shared_->circuits.database(),
+            shared_->http.key_grace),
+      health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}),
+      compressor_(shared_->http.gzip_from) {
     if (shared_->cache != nullptr) {
-        cached_reads_ = std::make_unique<CachedReads>(context, *shared_->cache, thread);
+        cached_reads_ =
+            std::make_unique<CachedReads>(context, *shared_->cache, shared_->caching, thread);
     }
     if (shared_->hub != nullptr) {
         live_ = std::make_shared<Live>(context, thread, *shared_->hub, keys_, shared_->limiter,
@@ -110,24 +115,7 @@ Task<Response> RequestHandler::handle(Exchange& exchange) {
         add_limit_headers(response, *passage.verdict);
     }
     finish(passage, response);
-    spdlog::debug("{} {} {} {}", exchange.request_id, exchange.method,
-                  exchange.target.substr(0, exchange.target.find('?')), response.status);
     co_return response;
-}
-
-// Counts and times a request that has its answer. Those without a key are not told its times.
-void RequestHandler::finish(const Passage& passage, Response& response) {
-    counters_->count(passage.endpoint, passage.exchange.method, response.status);
-    counters_->observe(pool_);
-    passage.exchange.answered = Clock::now();
-    if (!shared_->time_keeper.enabled()) {
-        return;
-    }
-    const auto total = passage.exchange.answered - passage.exchange.begun;
-    counters_->time(passage.endpoint, response.status, total);
-    if (passage.identity && passage.times.wanted()) {
-        response.headers.emplace_back("Server-Timing", passage.times.header(total, response));
-    }
 }
 
 // What the pool tells of each wait; nothing with timing off.
@@ -187,11 +175,16 @@ Task<Response> RequestHandler::pass(Passage& passage) {
 
 // Stage: the endpoints that are the proxy's own, and need no key.
 Task<std::optional<Response>> RequestHandler::built_in(Passage& passage) {
+    if (auto preflight = shared_->cors.preflight(passage.exchange)) {
+        co_return preflight;
+    }
     const auto& segments = passage.target.segments;
-    if (segments.empty()) {
+    const bool describes = segments.size() == 1 && segments[0] == "openapi.json";
+    if (segments.empty() || describes) {
         passage.endpoint = other(*shared_, OtherEndpoint::root);
-        if (is_read(passage.exchange.method)) {
-            co_return root();
+        if (passage.exchange.reads()) {
+            co_return describes ? shared_->openapi.answer(passage.exchange)
+                                : describe_service(shared_->routes, live_ != nullptr);
         }
         Response refused = respond(405, "this path is read with GET or HEAD");
         refused.headers.emplace_back("Allow", "GET, HEAD");
@@ -290,7 +283,7 @@ Task<std::optional<Response>> RequestHandler::limit(Passage& passage) {
 
 // Stage: whether the key's scopes allow it.
 std::optional<Response> RequestHandler::permit(const Passage& passage) const {
-    const bool reads = is_read(passage.exchange.method);
+    const bool reads = passage.exchange.reads();
     if (reads ? passage.identity->may_read : passage.identity->may_write) {
         return std::nullopt;
     }
@@ -314,176 +307,6 @@ Task<std::optional<Response>> RequestHandler::receive(Passage& passage) {
         co_return refused;
     }
     co_return co_await exchange.receive_body();
-}
-
-// Stage: the function call and its answer.
-Task<Response> RequestHandler::call(Passage& passage) {
-    const std::size_t route = passage.match->route;
-    const BoundCall& call = shared_->calls[route];
-    const auto values = call.bind(passage.match->values, passage.target, passage.exchange.body);
-    if (!values) {
-        co_return respond(values.error());
-    }
-    if (cached_reads_ && shared_->plans[route].caches()) {
-        co_return co_await read_cached(passage, values.value());
-    }
-    const cache::Fence::Era era = call.traced() ? cached_reads_->era() : 0;
-    auto rows = co_await query(passage, values.value());
-    if (!rows) {
-        co_return respond(rows.error());
-    }
-    std::string token;
-    if (call.traced()) {
-        const auto found = read_answer(rows.value(), 200, true);
-        const auto origin = found && found.value().origin
-                                ? cache::Origin::parse(*found.value().origin)
-                                : std::nullopt;
-        if (origin && origin->xid != 0) {
-            token = cached_reads_->wrote(*origin, era,
-                                         shared_->plans[route].written_tags(values.value()));
-        }
-    }
-    Response response = answer(passage, std::move(rows).value());
-    if (!token.empty()) {
-        response.headers.emplace_back("Muster-Token", std::move(token));
-    }
-    co_return response;
-}
-
-Task<Response> RequestHandler::read_cached(Passage& passage,
-                                           const std::vector<postgres::Parameter>& values) {
-    const CachedReads::Question question{passage.exchange, passage.target,
-                                         shared_->plans[passage.match->route], values,
-                                         [&] { return ask(passage, values); }};
-    passage.times.looking();
-    Response response = co_await cached_reads_->answer(question);
-    passage.times.looked();
-    co_return response;
-}
-
-// A cached route's question to the database.
-Task<CachedReads::Answer> RequestHandler::ask(Passage& passage,
-                                              const std::vector<postgres::Parameter>& values) {
-    const auto rows = co_await query(passage, values);
-    if (!rows) {
-        co_return rows.error();
-    }
-    const auto answer =
-        read_answer(rows.value(), shared_->routes[passage.match->route].success, true);
-    if (!answer) {
-        co_return broken(passage, answer.error());
-    }
-    auto origin = cache::Origin::parse(answer.value().origin.value_or(""));
-    if (!origin || answer.value().location) {
-        co_return broken(passage, origin ? "a location, which a cached route cannot have"
-                                         : "no origin, which the proxy asked for");
-    }
-    CachedReads::Fresh fresh;
-    fresh.origin = *std::move(origin);
-    fresh.entry.status = answer.value().found ? answer.value().status : 404;
-    fresh.entry.body = answer.value().body;
-    fresh.entry.next = answer.value().next.value_or("");
-    fresh.storable = fresh.entry.status < 300 || !answer.value().found;
-    co_return fresh;
-}
-
-// Runs the route's statement. A read that finds its connection dead is tried once more: the server
-// may have closed it since it was last used, and nothing can have been done twice.
-Task<Result<postgres::Rows, Problem>> RequestHandler::query(
-    Passage& passage, const std::vector<postgres::Parameter>& values) {
-    const BoundCall& call = shared_->calls[passage.match->route];
-    const TimePoint deadline = passage.exchange.deadline;
-    for (bool retried = false;; retried = true) {
-        passage.times.waiting();
-        auto lease = co_await pool_.acquire(deadline);
-        if (!lease) {
-            co_return unavailable(lease.error());
-        }
-        passage.times.asking();
-        auto rows = co_await lease.value()->query(call.sql().c_str(), values, deadline);
-        const auto outcome = passage.times.answered(passage.match->route, rows);
-        const bool again = !rows && rows.error().connection_lost &&
-                           outcome == timing::Outcome::error && !retried &&
-                           is_read(passage.exchange.method);
-        if (rows) {
-            co_return std::move(rows).value();
-        }
-        if (!again) {
-            co_return failed(passage, rows.error());
-        }
-    }
-}
-
-// Turns the function's row into the answer.
-Response RequestHandler::answer(const Passage& passage, postgres::Rows rows) const {
-    const std::size_t route = passage.match->route;
-    const auto kept = std::make_shared<const postgres::Rows>(std::move(rows));
-    const auto found =
-        read_answer(*kept, shared_->routes[route].success, shared_->calls[route].traced());
-    if (!found) {
-        return respond(broken(passage, found.error()));
-    }
-    const RouteAnswer& answer = found.value();
-    if (!answer.found) {
-        return respond(404, "there is no such thing");
-    }
-    Response response;
-    response.status = answer.status;
-    if (answer.next) {
-        response.headers.emplace_back(
-            "Link", "<" + next_page(passage.target, *answer.next) + ">; rel=\"next\"");
-    }
-    if (answer.location) {
-        response.headers.emplace_back("Location", *answer.location);
-    }
-    response.view = answer.body;
-    response.kept = kept;
-    return response;
-}
-
-// The problem of a function that returned what no answer can be made of.
-Problem RequestHandler::broken(const Passage& passage, const std::string& why) const {
-    spdlog::error("request {}: route \"{}\" returned {}", passage.exchange.request_id,
-                  shared_->routes[passage.match->route].name, why);
-    return {500, "the route's function returned what no answer can be made of", {}, {}};
-}
-
-// The problem of a failed statement; what clients are not told goes to the log, where a request's
-// own text cannot start a new line.
-Problem RequestHandler::failed(const Passage& passage, const postgres::Error& error) const {
-    Problem problem = problem_of(error, !is_read(passage.exchange.method));
-    if (problem.status >= 500) {
-        std::string message;
-        append_json_string(message, error.message);
-        if (!error.detail.empty()) {
-            message += ", ";
-            append_json_string(message, error.detail);
-        }
-        spdlog::error("request {}: route \"{}\" failed with {}: {}", passage.exchange.request_id,
-                      shared_->routes[passage.match->route].name, error.sqlstate, message);
-    }
-    return problem;
-}
-
-// GET /: what this is and what it serves.
-Response RequestHandler::root() const {
-    Response response;
-    std::string& out = response.text;
-    out = R"({"service":"muster","version":")" + std::string(version) +
-          R"(","status":"operational","endpoints":{)";
-    out += R"("health":"GET /health","live":"GET /health/live","ready":"GET /health/ready")";
-    if (live_) {
-        out += R"(,"websocket":"GET /ws","event_stream":"GET /events/stream")"
-               R"(,"tickets":"POST /tickets")";
-    }
-    for (const config::Route& route : shared_->routes) {
-        out += ',';
-        append_json_string(out, route.name);
-        out += ':';
-        append_json_string(out, route.method + " " + route.path);
-    }
-    out += "}}";
-    return response;
 }
 
 }  // namespace muster::http

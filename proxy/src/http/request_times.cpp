@@ -43,8 +43,8 @@ std::string_view cache_word(const Response& response) {
 }
 
 bool asks(const Exchange& exchange) {
-    const auto preferences = exchange.header("Prefer");
-    return preferences && prefers(*preferences, "server-timing");
+    return exchange.prefers &&
+           prefers(exchange.header("Prefer").value_or(std::string_view()), "server-timing");
 }
 
 void append_metric(std::string& out, std::string_view name, nanoseconds duration) {

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "http/session.hpp"
+#include "runtime/listener.hpp"
 #include "runtime/runtime.hpp"
 
 namespace muster::http {
@@ -34,35 +35,43 @@ Server::Server(net::io_context& context, const config::Http& config, Handler han
                std::shared_ptr<std::atomic<std::size_t>> connections)
     : context_(context),
       config_(config),
-      handler_(std::move(handler)),
-      acceptor_(context.get_executor()),
-      accept_pause_(context.get_executor()),
+      handler_(std::make_shared<const Handler>(std::move(handler))),
       sweep_timer_(context.get_executor()),
       connections_(std::move(connections)) {}
 
+void Server::listen(const std::vector<int>& descriptors) {
+    for (const int descriptor : descriptors) {
+        adopt(acceptors_.emplace_back(context_.get_executor()), descriptor);
+    }
+}
+
 std::uint16_t Server::port() const {
     error_code ignored;
-    return acceptor_.local_endpoint(ignored).port();
+    return acceptors_.empty() ? std::uint16_t{0}
+                              : acceptors_.front().local_endpoint(ignored).port();
 }
 
 void Server::start() {
-    spawn(context_, "accepting connections", accept_loop());
+    for (TcpAcceptor& acceptor : acceptors_) {
+        spawn(context_, "accepting connections", accept_loop(acceptor));
+    }
 }
 
-Task<> Server::accept_loop() {
+Task<> Server::accept_loop(TcpAcceptor& acceptor) {
     const auto self = shared_from_this();
+    Timer pause(context_.get_executor());
     while (!stopping_) {
         TcpSocket socket(context_.get_executor());
         error_code ec;
-        co_await acceptor_.async_accept(socket, capture(ec));
+        co_await acceptor.async_accept(socket, capture(ec));
         if (!ec) {
             admit(std::move(socket));
         } else if (ec != net::error::operation_aborted && !stopping_) {
             // Out of descriptors or memory: connections in hand go on, new ones wait.
             spdlog::warn("cannot accept a connection: {}", ec.message());
-            accept_pause_.expires_after(pause_without_descriptors);
+            pause.expires_after(pause_without_descriptors);
             error_code ignored;
-            co_await accept_pause_.async_wait(capture(ignored));
+            co_await pause.async_wait(capture(ignored));
         }
     }
 }
@@ -80,6 +89,11 @@ void Server::admit(TcpSocket socket) {
     counters_.accepted.add();
     socket.set_option(net::ip::tcp::no_delay(true), ignored);
     spawn(context_, "a connection", Session::run(shared_from_this(), std::move(socket)));
+}
+
+void Server::change(const config::Http& config, Handler handler) {
+    config_ = config;
+    handler_ = std::make_shared<const Handler>(std::move(handler));
 }
 
 void Server::begin(Session& session) {
@@ -123,20 +137,27 @@ void Server::stop() {
         return;
     }
     stopping_ = true;
+    for (TcpAcceptor& acceptor : acceptors_) {
+        accept_waiting(acceptor);
+        error_code ignored;
+        acceptor.close(ignored);
+    }
+    for (Session* session : sessions_) {
+        session->stop();
+    }
+}
+
+// Closing a socket resets what waits in it.
+void Server::accept_waiting(TcpAcceptor& acceptor) {
     error_code ec;
-    acceptor_.non_blocking(true, ec);
-    for (std::size_t i = 0; i < config_.max_connections && acceptor_.is_open(); ++i) {
+    acceptor.non_blocking(true, ec);
+    for (std::size_t i = 0; i < config_.max_connections; ++i) {
         TcpSocket socket(context_.get_executor());
-        acceptor_.accept(socket, ec);
+        acceptor.accept(socket, ec);
         if (ec) {
             break;
         }
         admit(std::move(socket));
-    }
-    acceptor_.close(ec);
-    accept_pause_.cancel();
-    for (Session* session : sessions_) {
-        session->stop();
     }
 }
 

@@ -4,16 +4,17 @@
 
 #include <atomic>
 #include <chrono>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "config/config.hpp"
 #include "http/exchange.hpp"
 #include "metrics/histogram.hpp"
 #include "runtime/asio.hpp"
-#include "runtime/listener.hpp"
 
 namespace muster::http {
 
@@ -35,10 +36,8 @@ class Server : public std::enable_shared_from_this<Server> {
                                         Handler handler,
                                         std::shared_ptr<std::atomic<std::size_t>> connections);
 
-    // Listens on `endpoint`, which other servers of this process may share. Returns the error.
-    std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint) {
-        return open_listener(acceptor_, endpoint);
-    }
+    // Has it accept from these sockets too, which listen already. Before start().
+    void listen(const std::vector<int>& descriptors);
     std::uint16_t port() const;
 
     // Accepts from now on. Called on the server's thread or before it runs.
@@ -46,6 +45,10 @@ class Server : public std::enable_shared_from_this<Server> {
     // Takes what already waits to be accepted, then no more; connections close as soon as no
     // request of theirs is in hand. Called on the server's thread.
     void stop();
+
+    // From now on: what requests are answered by, and the limits. Those in hand end as they began.
+    // Called on the server's thread.
+    void change(const config::Http& config, Handler handler);
 
     const ServerCounters& counters() const { return counters_; }
 
@@ -55,17 +58,17 @@ class Server : public std::enable_shared_from_this<Server> {
     Server(net::io_context& context, const config::Http& config, Handler handler,
            std::shared_ptr<std::atomic<std::size_t>> connections);
 
-    Task<> accept_loop();
+    Task<> accept_loop(TcpAcceptor& acceptor);
+    void accept_waiting(TcpAcceptor& acceptor);
     Task<> sweep_loop();
     void admit(TcpSocket socket);
     void begin(Session& session);
     void end(Session& session);
 
     net::io_context& context_;
-    const config::Http config_;
-    const Handler handler_;
-    TcpAcceptor acceptor_;
-    Timer accept_pause_;
+    config::Http config_;
+    std::shared_ptr<const Handler> handler_;  // held by each request that it answers
+    std::list<TcpAcceptor> acceptors_;
     Timer sweep_timer_;
     bool sweeping_ = false;
     bool stopping_ = false;

@@ -25,7 +25,7 @@ constexpr std::size_t kept_buffer = 16 * 1024;  // of an idle connection
 constexpr std::size_t discardable = 64 * 1024;  // of an unwanted body, to keep the connection
 constexpr std::size_t most_lingering = 64 * 1024 * 1024;  // read and forgotten before closing
 constexpr auto linger_time = 1s;
-constexpr auto last_request_time = 1s;  // when stopping, for a request on its way to us
+constexpr auto last_request_time = 1s;  // when stopping, of an idle connection
 
 std::string_view view(boost::beast::string_view text) {
     return {text.data(), text.size()};
@@ -115,27 +115,23 @@ void Session::set(State state, TimePoint limit) {
 void Session::sweep(TimePoint now) {
     const bool waits = state_ != State::handling && state_ != State::continuing;
     if (waits && now >= limit_ && socket_.is_open()) {
-        server_->counters_.timeouts.add();
+        if (!server_->stopping_) {
+            server_->counters_.timeouts.add();
+        }
         close();
     }
 }
 
-// serve_one() ends a connection with something in hand after its answer.
+// A connection with something in hand ends after its answer. An idle one has a moment in which a
+// request that is on its way to us can arrive: closing at once would take that away from a client
+// that sends one request after the other.
 void Session::stop() {
     if (continuation_) {
         continuation_->stop();
     }
-    if (state_ == State::idle && !may_stay()) {
-        close();
+    if (state_ == State::idle) {
+        limit_ = std::min(limit_, Clock::now() + last_request_time);
     }
-}
-
-// Whether an idle connection of a stopping server may have a request on its way to us; it has a
-// moment to arrive.
-bool Session::may_stay() {
-    error_code ec;
-    limit_ = std::min(limit_, Clock::now() + last_request_time);
-    return served_ == 0 || socket_.available(ec) > 0;
 }
 
 void Session::close() {
@@ -176,13 +172,14 @@ Task<bool> Session::serve_one() {
     deadline = begun + server_->config_.request_timeout;
     set(State::handling, {});
 
+    const auto handler = server_->handler_;  // as long as what it has begun goes on
     std::optional<Response> response = head_mistake();
     const bool malformed = response.has_value();
     if (malformed) {
         server_->counters_.malformed.add();
     } else {
         try {
-            response = co_await server_->handler_(*this);
+            response = co_await (*handler)(*this);
         } catch (const std::exception& error) {
             spdlog::error("request {} failed: {}", request_id, error.what());
         }
@@ -232,10 +229,10 @@ Task<bool> Session::read_head() {
         if (buffer_.capacity() > kept_buffer) {
             buffer_.shrink_to_fit();
         }
-        set(State::idle, Clock::now() + server_->config_.idle_timeout);
-        if (server_->stopping_ && !may_stay()) {
-            co_return false;
-        }
+        const auto patience = server_->config_.idle_timeout;
+        set(State::idle, Clock::now() + (server_->stopping_ ? std::min<Clock::duration>(
+                                                                  patience, last_request_time)
+                                                            : patience));
         const std::size_t size =
             co_await socket_.async_read_some(buffer_.prepare(first_read), capture(ec));
         if (ec) {
@@ -281,12 +278,23 @@ Task<bool> Session::refuse(unsigned status, std::string detail) {
     co_return false;
 }
 
+// Counts them, and notes by the way what a look-up would cost each request more for than it is
+// worth.
+std::size_t Session::count_headers() {
+    std::size_t count = 0;
+    prefers = false;
+    for (const auto& field : parser_->get()) {
+        ++count;
+        prefers |= field.name() == beast_http::field::prefer;
+    }
+    return count;
+}
+
 // What is wrong with a head that is well-formed; only what makes its meaning doubtful.
-std::optional<Response> Session::head_mistake() const {
+std::optional<Response> Session::head_mistake() {
     const auto& head = parser_->get();
     const auto count = [&](beast_http::field name) { return head.count(name); };
-    if (static_cast<std::size_t>(std::distance(head.begin(), head.end())) >
-        server_->config_.max_headers) {
+    if (count_headers() > server_->config_.max_headers) {
         return respond(431, "the request has more than " +
                                 std::to_string(server_->config_.max_headers) + " headers");
     }

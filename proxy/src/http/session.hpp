@@ -26,7 +26,7 @@ class Session final : public Exchange {
 
     // Closes the connection if it is past its deadline: every wait on the client has one.
     void sweep(TimePoint now);
-    // Closes the connection once nothing of it is in hand.
+    // Ends the connection after its next answer, or soon if no request comes.
     void stop();
 
     std::optional<std::string_view> header(std::string_view name) const override;
@@ -45,8 +45,8 @@ class Session final : public Exchange {
     Task<bool> discard_body();
     Task<> go_on(std::shared_ptr<Continuation> continuation);
     Task<> linger();
-    std::optional<Response> head_mistake() const;
-    bool may_stay();
+    std::size_t count_headers();
+    std::optional<Response> head_mistake();
     void set(State state, TimePoint limit);
     void close();
 

@@ -9,18 +9,21 @@ namespace {
 
 constexpr std::chrono::seconds check_deadline{10};
 
-Task<> run(net::io_context& context, const config::Config& config, StartCheck& check) {
+}  // namespace
+
+Task<StartCheck> check_start(net::io_context& context, const config::Config& config) {
+    StartCheck check;
     auto connection = co_await postgres::Connection::connect(
         context, config.database.conninfo, Clock::now() + config.database.connect_timeout);
     if (!connection) {
         check.reason = connection.error().message;
-        co_return;
+        co_return check;
     }
     auto found =
         co_await check_routes(*connection.value(), config.routes, Clock::now() + check_deadline);
     if (!found) {
         check.reason = found.error().message;
-        co_return;
+        co_return check;
     }
     check.reached = true;
     for (const RouteMistake& mistake : found.value()) {
@@ -28,15 +31,16 @@ Task<> run(net::io_context& context, const config::Config& config, StartCheck& c
                                  std::to_string(config.routes[mistake.route].line) + ": " +
                                  mistake.message);
     }
+    co_return check;
 }
-
-}  // namespace
 
 StartCheck start_check(const config::Config& config) {
     net::io_context context(1);
     StartCheck check;
     check.reason = "the check did not end";
-    spawn(context, "the check of routes", run(context, config, check));
+    spawn(context, "the check of routes", [](auto& io, auto& settings, auto& result) -> Task<> {
+        result = co_await check_start(io, settings);
+    }(context, config, check));
     context.run();
     return check;
 }

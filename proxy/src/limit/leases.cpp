@@ -61,9 +61,11 @@ std::string why_not(const redis::Outcome<redis::Reply>& reply) {
 
 }  // namespace
 
-Leases::Leases(net::io_context& home, const config::Redis& redis)
+Leases::Leases(net::io_context& home, const config::Redis& redis,
+               std::shared_ptr<const Policies> policies)
     : home_(home),
       redis_(redis),
+      policies_(std::move(policies)),
       name_(random_name()),
       lease_script_{std::string(lease_script)},
       presence_script_{std::string(presence_script)},

@@ -52,7 +52,9 @@ class Leases : public std::enable_shared_from_this<Leases> {
         std::atomic<bool> gone{false};  // it needs nothing any more
     };
 
-    Leases(net::io_context& home, const config::Redis& redis);
+    // `policies` are what the buckets refer to: a conversation may outlive the limiter.
+    Leases(net::io_context& home, const config::Redis& redis,
+           std::shared_ptr<const Policies> policies);
 
     // Begins to talk to Redis, and ends it. From any thread.
     void start();
@@ -91,6 +93,7 @@ class Leases : public std::enable_shared_from_this<Leases> {
 
     net::io_context& home_;
     const config::Redis redis_;
+    const std::shared_ptr<const Policies> policies_;
     const std::string name_;  // of this process, among the proxies
     std::atomic<bool> shared_{false};
     std::atomic<std::int64_t> proxies_{1};

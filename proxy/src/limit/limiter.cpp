@@ -6,7 +6,10 @@
 namespace muster::limit {
 Limiter::Limiter(net::io_context& home, const config::Limits& limits, const config::Redis& redis,
                  metrics::Registry& registry, unsigned threads)
-    : enabled_(limits.enabled), policies_(limits), leases_(std::make_shared<Leases>(home, redis)) {
+    : enabled_(limits.enabled),
+      kept_policies_(std::make_shared<const Policies>(limits)),
+      policies_(*kept_policies_),
+      leases_(std::make_shared<Leases>(home, redis, kept_policies_)) {
     for (unsigned i = 0; i < threads; ++i) {
         counts_.push_back(std::make_unique<Counts>());
     }

@@ -87,7 +87,8 @@ class Limiter {
     void publish(metrics::Registry& registry);
 
     const bool enabled_;
-    const Policies policies_;
+    const std::shared_ptr<const Policies> kept_policies_;  // by the buckets' conversations too
+    const Policies& policies_;
     std::vector<std::unique_ptr<Counts>> counts_;  // one a thread
     Buckets buckets_;
     Addresses addresses_;

@@ -12,6 +12,20 @@ namespace muster::metrics {
 namespace {
 
 using Metrics = std::vector<prometheus::ClientMetric>;
+void add_up(prometheus::ClientMetric& sum, const prometheus::ClientMetric& more) {
+    sum.counter.value += more.counter.value;
+    auto& histogram = sum.histogram;
+    if (histogram.bucket.empty()) {
+        histogram.bucket = more.histogram.bucket;
+    } else {
+        for (std::size_t i = 0; i < more.histogram.bucket.size(); ++i) {
+            histogram.bucket[i].cumulative_count += more.histogram.bucket[i].cumulative_count;
+        }
+    }
+    histogram.sample_count += more.histogram.sample_count;
+    histogram.sample_sum += more.histogram.sample_sum;
+    sum.gauge.value += more.gauge.value;
+}
 
 prometheus::ClientMetric labelled(const Labels& labels) {
     prometheus::ClientMetric metric;
@@ -39,6 +53,19 @@ void fill(prometheus::ClientMetric::Histogram& histogram, const HistogramValue& 
 }
 
 }  // namespace
+
+Registry::Registry() : state_(std::make_shared<State>()) {}
+
+Registry::Registry(Registry& whole) : state_(std::make_shared<State>()), whole_(whole.state_) {
+    const std::lock_guard lock(whole_->mutex);
+    whole_->parts.push_back(state_.get());
+}
+
+Registry::~Registry() {
+    leave();
+    const std::lock_guard lock(state_->mutex);
+    state_->over = true;
+}
 
 void Registry::counter(const std::string& name, const std::string& help, Labels labels,
                        std::function<double()> read) {
@@ -89,26 +116,80 @@ void Registry::gauges(const std::string& name, const std::string& help,
 
 void Registry::add(const std::string& name, const std::string& help, prometheus::MetricType type,
                    Series series) {
-    const std::lock_guard lock(mutex_);
-    Family& family = families_.try_emplace(name, Family{help, type, {}}).first->second;
+    const std::lock_guard lock(state_->mutex);
+    Family& family = state_->families.try_emplace(name, Family{help, type, {}}).first->second;
     if (family.type != type) {
         throw std::logic_error("metric " + name + " is registered with two different types");
     }
     family.series.push_back(std::move(series));
 }
 
-std::vector<prometheus::MetricFamily> Registry::Collect() const {
-    const std::lock_guard lock(mutex_);
-    std::vector<prometheus::MetricFamily> families;
-    for (const auto& [name, family] : families_) {
-        prometheus::MetricFamily out;
-        out.name = name;
-        out.help = family.help;
-        out.type = family.type;
+void Registry::Collected::add(const prometheus::ClientMetric& metric) {
+    Labels labels;
+    for (const auto& label : metric.label) {
+        labels.emplace_back(label.name, label.value);
+    }
+    const auto [place, first] = places.try_emplace(std::move(labels), family.metric.size());
+    if (first) {
+        family.metric.push_back(metric);
+    } else {
+        add_up(family.metric[place->second], metric);
+    }
+}
+
+void Registry::State::collect(Collection& into) const {
+    const std::lock_guard lock(mutex);
+    const auto of = [&into](const std::string& name, const std::string& help,
+                            prometheus::MetricType type) -> Collected& {
+        Collected& collected = into[name];
+        collected.family.name = name;
+        collected.family.help = help;
+        collected.family.type = type;
+        return collected;
+    };
+    for (const auto& [name, family] : families) {
+        Collected& collected = of(name, family.help, family.type);
         for (const Series& series : family.series) {
-            series(out.metric);
+            Metrics metrics;
+            series(metrics);
+            for (const prometheus::ClientMetric& metric : metrics) {
+                collected.add(metric);
+            }
         }
-        families.push_back(std::move(out));
+    }
+    for (const auto& [name, counted] : past) {
+        Collected& collected = of(name, counted.family.help, counted.family.type);
+        for (const prometheus::ClientMetric& metric : counted.family.metric) {
+            collected.add(metric);
+        }
+    }
+    for (const State* part : parts) {
+        part->collect(into);
+    }
+}
+
+void Registry::leave() {
+    const auto whole = std::exchange(whole_, nullptr);
+    if (!whole) {
+        return;
+    }
+    const std::lock_guard lock(whole->mutex);
+    std::erase(whole->parts, state_.get());
+    if (whole->over) {
+        return;
+    }
+    state_->collect(whole->past);
+    std::erase_if(whole->past, [](const auto& entry) {
+        return entry.second.family.type == prometheus::MetricType::Gauge;
+    });
+}
+
+std::vector<prometheus::MetricFamily> Registry::Collect() const {
+    Collection collection;
+    state_->collect(collection);
+    std::vector<prometheus::MetricFamily> families;
+    for (auto& [name, collected] : collection) {
+        families.push_back(std::move(collected.family));
     }
     return families;
 }

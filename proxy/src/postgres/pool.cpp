@@ -9,7 +9,7 @@ namespace muster::postgres {
 namespace {
 
 constexpr std::chrono::milliseconds first_pause{50};
-constexpr std::chrono::milliseconds longest_pause{1000};
+constexpr std::chrono::milliseconds longest_pause{200};
 
 Error none_free(std::string message) {
     return {.sqlstate = "53300",

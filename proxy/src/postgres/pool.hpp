@@ -67,6 +67,9 @@ class Pool {
     // Whether the last attempt to connect, if there was one, reached the database.
     bool reached() const { return !last_error_; }
 
+    // Whether attempts to connect are paused, so that a request that needs one fails at once.
+    bool resting() const { return failures_ > 0 && Clock::now() < next_attempt_; }
+
     std::size_t open() const { return idle_.size() + lent_; }
     std::size_t idle() const { return idle_.size(); }
     std::size_t waiting() const { return waiters_.size(); }

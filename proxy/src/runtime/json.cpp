@@ -73,6 +73,17 @@ void append_json_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = sequence_length(text);
+        if (length == 0) {
+            return false;
+        }
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 std::string utc_text(std::chrono::system_clock::time_point moment) {
     using namespace std::chrono;
     const auto whole = floor<seconds>(moment);
@@ -85,17 +96,6 @@ std::string utc_text(std::chrono::system_clock::time_point moment) {
         std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &fields);
     std::snprintf(text.data() + length, text.size() - length, ".%03dZ", rest);
     return text.data();
-}
-
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const std::size_t length = sequence_length(text);
-        if (length == 0) {
-            return false;
-        }
-        text.remove_prefix(length);
-    }
-    return true;
 }
 
 }  // namespace muster

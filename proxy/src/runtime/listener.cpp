@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 namespace muster {
@@ -48,8 +49,9 @@ std::optional<std::string> taken(const net::ip::tcp::endpoint& endpoint) {
     return std::nullopt;
 }
 
-std::optional<std::string> open_listener(TcpAcceptor& acceptor,
-                                         const net::ip::tcp::endpoint& endpoint) {
+Result<int, std::string> open_socket(const net::ip::tcp::endpoint& endpoint) {
+    net::io_context context;
+    TcpAcceptor acceptor(context.get_executor());
     error_code ec;
     acceptor.open(endpoint.protocol(), ec);
     if (!ec) {
@@ -66,10 +68,20 @@ std::optional<std::string> open_listener(TcpAcceptor& acceptor,
     if (!ec) {
         acceptor.listen(net::socket_base::max_listen_connections, ec);
     }
+    const int descriptor = ec ? -1 : acceptor.release(ec);
     if (ec) {
         return cannot_listen(endpoint, ec);
     }
-    return std::nullopt;
+    ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    return descriptor;
+}
+
+void adopt(TcpAcceptor& acceptor, int descriptor) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+    acceptor.assign(address.ss_family == AF_INET6 ? net::ip::tcp::v6() : net::ip::tcp::v4(),
+                    descriptor);
 }
 
 }  // namespace muster

@@ -19,8 +19,10 @@ Result<net::ip::tcp::endpoint, std::string> resolve_listen(const std::string& ho
 // unnoticed.
 std::optional<std::string> taken(const net::ip::tcp::endpoint& endpoint);
 
-// Opens, binds and listens. Returns why it cannot.
-std::optional<std::string> open_listener(TcpAcceptor& acceptor,
-                                         const net::ip::tcp::endpoint& endpoint);
+// A socket that is bound and listens, or why there is none. Owned by the caller.
+Result<int, std::string> open_socket(const net::ip::tcp::endpoint& endpoint);
+
+// Has `acceptor` own a socket that listens already.
+void adopt(TcpAcceptor& acceptor, int descriptor);
 
 }  // namespace muster

@@ -48,6 +48,9 @@ void Runtime::start_threads() {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    for (const auto& [number, handle] : handlers_) {
+        sigaddset(&signals, number);
+    }
     pthread_sigmask(SIG_BLOCK, &signals, &before);
     running_ = threads();
     for (auto& worker : workers_) {
@@ -64,12 +67,19 @@ bool Runtime::run(std::chrono::milliseconds patience, const std::function<void()
     stop_ = stop;
     auto guard = net::make_work_guard(control_);
     net::signal_set signals(control_, SIGTERM, SIGINT);
+    for (const auto& [number, handle] : handlers_) {
+        signals.add(number);
+    }
     std::function<void(const error_code&, int)> on_signal = [&](const error_code& ec, int number) {
         if (ec) {
             return;
         }
-        spdlog::info("received {}", number == SIGTERM ? "SIGTERM" : "SIGINT");
-        if (stopping_) {
+        spdlog::info("received SIG{}", sigabbrev_np(number));
+        if (const auto found = handlers_.find(number); found != handlers_.end()) {
+            if (!stopping_) {
+                found->second();
+            }
+        } else if (stopping_) {
             drop();
         } else {
             begin_stop();
@@ -137,6 +147,8 @@ void spawn(net::io_context& context, const char* name, Task<> task) {
 
 void prepare_process() {
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGHUP, SIG_IGN);
+    std::signal(SIGUSR2, SIG_IGN);
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;

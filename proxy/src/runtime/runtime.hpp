@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,10 +28,21 @@ class Runtime {
     unsigned threads() const { return static_cast<unsigned>(workers_.size()); }
     net::io_context& context(unsigned thread) { return workers_[thread]->context; }
 
+    // The context of the thread that calls run(), for what is no request's business.
+    net::io_context& control() { return control_; }
+
+    // Has run() call `handle` on its thread whenever this signal comes. Before run().
+    void on_signal(int number, std::function<void()> handle) {
+        handlers_[number] = std::move(handle);
+    }
+
     // Runs until SIGTERM, SIGINT or request_stop(), then calls `stop`, which has to let every
     // door's work come to its end. What has not ended after `patience`, or at a second signal, is
     // dropped. Returns whether all work ended by itself.
     bool run(std::chrono::milliseconds patience, const std::function<void()>& stop);
+
+    // Whether `stop` has been called. On the thread of run().
+    bool stopping() const { return stopping_; }
 
     // As a SIGTERM would; from any thread.
     void request_stop();
@@ -48,6 +60,7 @@ class Runtime {
 
     net::io_context control_{1};  // of the thread that called run()
     std::vector<std::unique_ptr<Worker>> workers_;
+    std::map<int, std::function<void()>> handlers_;  // by signal
     std::function<void()> stop_;
     std::chrono::milliseconds patience_{0};
     Timer patience_timer_;
@@ -62,7 +75,8 @@ class Runtime {
 // Runs `task` on `context`; an exception that escapes it is logged under `name`.
 void spawn(net::io_context& context, const char* name, Task<> task);
 
-// Settings of the process that every server needs: SIGPIPE ignored, as many open files as allowed.
+// Settings of the process that every server needs: SIGPIPE ignored, SIGHUP and SIGUSR2 too
+// until run() has handlers for them, as many open files as allowed.
 void prepare_process();
 
 }  // namespace muster

@@ -35,7 +35,7 @@ class QueryTimes {
 
     // To be called by the thread of this number only. Returns whether the run was slow.
     bool record(unsigned thread, std::size_t query, Outcome outcome, const Run& run) {
-        Cell& cell = tables_[thread]->at(query);
+        Cell& cell = (*tables_[thread])[query];
         cell.by_outcome[static_cast<std::size_t>(outcome)].record(run.duration);
         cell.tally->record(run);
         return run.duration >= cell.slow;

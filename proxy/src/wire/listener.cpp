@@ -30,10 +30,16 @@ UnixListener::~UnixListener() {
     close();
 }
 
-std::optional<std::string> UnixListener::open(const std::string& directory, std::uint16_t port) {
+std::optional<std::string> UnixListener::open(const std::string& directory, std::uint16_t port,
+                                              int given) {
     const auto path = directory + "/.s.PGSQL." + std::to_string(port);
     if (path.size() >= sizeof(sockaddr_un::sun_path))
         return "the path of a Unix socket is too long: " + path;
+    if (given >= 0) {
+        descriptor_ = given;
+        path_ = path;
+        return std::nullopt;
+    }
     const net::local::stream_protocol::endpoint endpoint(path);
     if (alive(endpoint))
         return cannot_listen(path, EADDRINUSE);
@@ -62,8 +68,8 @@ std::optional<std::string> UnixListener::share(UnixAcceptor& acceptor) const {
     return cannot_listen(path_, ec.value());
 }
 
-void UnixListener::close() {
-    if (!path_.empty())
+void UnixListener::close(bool keep_file) {
+    if (!path_.empty() && !keep_file)
         ::unlink(path_.c_str());
     path_.clear();
     if (descriptor_ >= 0)

@@ -23,15 +23,19 @@ class UnixListener {
     UnixListener& operator=(const UnixListener&) = delete;
 
     // Listens in `directory`, where a file that a killed process left is replaced. Any user may
-    // connect that may enter the directory. Returns why it cannot.
-    std::optional<std::string> open(const std::string& directory, std::uint16_t port);
+    // connect that may enter the directory. A socket that the process before this one has opened
+    // there may be `given`; -1: none. Returns why it cannot.
+    std::optional<std::string> open(const std::string& directory, std::uint16_t port,
+                                    int given = -1);
+    int descriptor() const { return descriptor_; }
     bool is_open() const { return descriptor_ >= 0; }
 
     // Opens `acceptor` on the same socket. Returns why it cannot.
     std::optional<std::string> share(UnixAcceptor& acceptor) const;
 
-    // Removes the file: nobody new finds the door. Connections that are open stay so.
-    void close();
+    // Removes the file, unless it is another process's now: nobody new finds the door. Connections
+    // that are open stay so.
+    void close(bool keep_file = false);
 
   private:
     std::string path_;

@@ -5,6 +5,11 @@
 #include "wire/worker.hpp"
 
 namespace muster::wire {
+namespace {
+
+constexpr const char* unix_socket_name = "wire-unix";
+
+}  // namespace
 
 Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire& settings)
     : shared_(std::make_shared<Shared>(settings)) {
@@ -15,32 +20,35 @@ Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire
 Server::~Server() = default;
 
 std::optional<std::string> Server::start() {
+    Listeners listeners;
+    return start(listeners);
+}
+
+std::optional<std::string> Server::start(Listeners& listeners) {
     if (auto error = reload_certificates())
         return error;
     const auto& listen = shared_->settings.listen;
-    auto endpoint = resolve_listen(listen.host, listen.port);
-    if (!endpoint)
-        return "wire.listen: " + endpoint.error();
-    if (auto error = taken(endpoint.value()))
-        return "wire.listen: " + *error;
-    for (const auto& worker : workers_) {
-        if (auto error = worker->listen(endpoint.value()))
-            return "wire.listen: " + *error;
-        endpoint.value().port(worker->port());  // the one chosen, if any would do
-    }
-    port_ = endpoint.value().port();
-    if (auto error = listen_on_unix_socket())
+    const auto threads = static_cast<unsigned>(workers_.size());
+    const auto sockets = listeners.open("wire", listen.host, listen.port, threads);
+    if (!sockets)
+        return "wire.listen: " + sockets.error();
+    port_ = port_of(sockets.value().front().front());
+    for (unsigned i = 0; i < threads; ++i)
+        workers_[i]->listen(sockets.value()[i]);
+    if (auto error = listen_on_unix_socket(listeners))
         return "wire.socket_directory: " + *error;
     for (const auto& worker : workers_)
         worker->start();
     return std::nullopt;
 }
 
-std::optional<std::string> Server::listen_on_unix_socket() {
+std::optional<std::string> Server::listen_on_unix_socket(Listeners& listeners) {
     const auto& directory = shared_->settings.socket_directory;
     if (directory.empty())
         return std::nullopt;
-    auto error = unix_listener_.open(directory, port_);
+    auto error = unix_listener_.open(directory, port_, listeners.take(unix_socket_name));
+    if (!error)
+        listeners.add(unix_socket_name, unix_listener_.descriptor());
     for (const auto& worker : workers_) {
         if (!error)
             error = worker->listen(unix_listener_);
@@ -52,8 +60,8 @@ std::optional<std::string> Server::reload_certificates() {
     return shared_->tls.load(shared_->settings);
 }
 
-void Server::stop(TimePoint deadline) {
-    unix_listener_.close();
+void Server::stop(TimePoint deadline, bool replaced) {
+    unix_listener_.close(replaced);
     for (const auto& worker : workers_)
         net::post(worker->context(), [worker, deadline] { worker->drain(deadline); });
 }

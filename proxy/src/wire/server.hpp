@@ -21,6 +21,7 @@
 
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
+#include "runtime/listeners.hpp"
 #include "wire/counters.hpp"
 #include "wire/listener.hpp"
 
@@ -37,7 +38,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Opens the listeners and serves. Returns why it cannot.
+    // Listens and serves. Returns why it cannot.
+    std::optional<std::string> start(Listeners& listeners);
     std::optional<std::string> start();
 
     // Reads the certificate, its key and the upstream's authorities again, for connections to come.
@@ -50,13 +52,14 @@ class Server {
     // Begins to close and returns: no new connections; a session that is idle outside a transaction
     // is ended with FATAL 57P01, now or as soon as it is; the rest is cut off at `deadline`. From
     // any thread, once. The door is closed when stats().sockets_now is 0.
-    void stop(TimePoint deadline);
+    // `replaced` says that another process listens on the sockets and has their files.
+    void stop(TimePoint deadline, bool replaced = false);
 
     // From any thread.
     Stats stats() const;
 
   private:
-    std::optional<std::string> listen_on_unix_socket();
+    std::optional<std::string> listen_on_unix_socket(Listeners& listeners);
 
     std::shared_ptr<Shared> shared_;
     std::vector<std::shared_ptr<Worker>> workers_;

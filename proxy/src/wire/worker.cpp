@@ -4,6 +4,8 @@
 #include <boost/asio/detached.hpp>
 #include <spdlog/spdlog.h>
 
+#include "runtime/listener.hpp"
+
 namespace muster::wire {
 namespace {
 
@@ -22,20 +24,21 @@ Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared)
     : context_(context),
       shared_(std::move(shared)),
       upstream_(context, shared_->settings, shared_->tls),
-      acceptor_(context.get_executor()),
       unix_acceptor_(context.get_executor()),
       timer_(context.get_executor()) {}
 
-std::uint16_t Worker::port() const {
-    error_code ignored;
-    return acceptor_.local_endpoint(ignored).port();
+void Worker::listen(const std::vector<int>& descriptors) {
+    for (const int descriptor : descriptors)
+        adopt(acceptors_.emplace_back(context_.get_executor()), descriptor);
 }
 
 void Worker::start() {
-    net::co_spawn(
-        context_,
-        [self = shared_from_this()]() -> Task<> { co_await self->accept(self->acceptor_); },
-        net::detached);
+    for (TcpAcceptor& acceptor : acceptors_) {
+        net::co_spawn(
+            context_,
+            [self = shared_from_this(), &acceptor]() -> Task<> { co_await self->accept(acceptor); },
+            net::detached);
+    }
     if (unix_acceptor_.is_open())
         net::co_spawn(
             context_,
@@ -71,7 +74,8 @@ Task<> Worker::accept(Acceptor& acceptor) {
 void Worker::drain(TimePoint deadline) {
     draining_ = true;
     error_code ignored;
-    acceptor_.close(ignored);
+    for (TcpAcceptor& acceptor : acceptors_)
+        acceptor.close(ignored);
     unix_acceptor_.close(ignored);
     // Neither call destroys a session: that is left to its coroutines.
     for (auto& session : sessions_)

@@ -1,16 +1,16 @@
 // One thread's part of the wire door: its listener, its sessions and what they share.
 #pragma once
 
-#include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/intrusive/list.hpp>
 
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
-#include "runtime/listener.hpp"
 #include "wire/buffers.hpp"
 #include "wire/counters.hpp"
 #include "wire/listener.hpp"
@@ -25,15 +25,11 @@ class Worker : public std::enable_shared_from_this<Worker> {
   public:
     Worker(net::io_context& context, std::shared_ptr<Shared> shared);
 
-    // Opens a listener, beside those of the other threads. Returns why it cannot.
-    std::optional<std::string> listen(const net::ip::tcp::endpoint& endpoint) {
-        return open_listener(acceptor_, endpoint);
-    }
+    // Has it accept from these sockets, which listen already.
+    void listen(const std::vector<int>& descriptors);
     std::optional<std::string> listen(const UnixListener& listener) {
         return listener.share(unix_acceptor_);
     }
-    // Port listened on, after listen().
-    std::uint16_t port() const;
     void start();
 
     // Takes no new connection, closes sessions as they become idle, and the rest at `deadline`.
@@ -62,7 +58,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     Counters counters_;
     BufferPool buffers_;
     Upstream upstream_;
-    TcpAcceptor acceptor_;
+    std::list<TcpAcceptor> acceptors_;
     UnixAcceptor unix_acceptor_;
     Timer timer_;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;

@@ -123,6 +123,17 @@ class World {
         wait_until("the change to be heard of", [&] { return proxy.changes() > before; });
     }
 
+    // Takes the database from the proxies, but not from the test, and gives it back.
+    void lock_out() const {
+        test::postgres().psql("alter database " + database_ + " allow_connections false");
+        test::postgres().psql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + database_ +
+            "' and application_name = 'muster'");
+    }
+    void let_in() const {
+        test::postgres().psql("alter database " + database_ + " allow_connections true");
+    }
+
     std::string epoch = "e1";
 
   private:
@@ -378,4 +389,47 @@ BOOST_AUTO_TEST_CASE(an_answer_lives_no_longer_than_its_route_says) {
     std::this_thread::sleep_for(150ms);
     world.beat(*proxy);
     BOOST_CHECK(get(*proxy, "/short").body != first);
+}
+
+BOOST_AUTO_TEST_CASE(with_the_database_away_what_is_old_stands_in_and_what_is_wrong_does_not) {
+    World world;
+    const auto proxy = world.proxy(std::string(routes) + "[cache]\nstale_if_error = \"4s\"\n");
+    world.beat(*proxy);
+    const auto fresh = get(*proxy, "/items/1");
+    get(*proxy, "/items/2");
+    BOOST_REQUIRE(is_hit(get(*proxy, "/items/1")));
+    world.change(*proxy, "update items set name = 'new' where id = 2", R"("items:2")");
+    world.beat(*proxy);
+    world.lock_out();
+
+    // Once the heartbeats have been missed for a second and the breaker has opened.
+    HttpAnswer stale;
+    wait_until("a stale answer", [&] {
+        stale = get(*proxy, "/items/1");
+        return status(stale).find("detail=stale") != std::string::npos;
+    });
+    BOOST_CHECK_EQUAL(stale.status, 200);
+    BOOST_CHECK_EQUAL(stale.body, fresh.body);
+    BOOST_CHECK_EQUAL(stale.header("etag"), fresh.header("etag"));
+    BOOST_CHECK_EQUAL(status(stale).substr(0, 18), "muster; hit; ttl=-");
+    BOOST_CHECK(proxy->metric("circuit_breaker_state{circuit=\"database\"}") >= 2);
+    BOOST_CHECK(proxy->metric("cache_stale_total") >= 1);
+    BOOST_CHECK_EQUAL(
+        get(*proxy, "/items/1", "If-None-Match: " + fresh.header("etag") + "\r\n").status, 304);
+    // Known to have changed; asked for by who has written since; never read; a write.
+    BOOST_CHECK_EQUAL(get(*proxy, "/items/2").status, 503);
+    const auto unseen = get(*proxy, "/items/1", "Muster-Token: e1:9000000000000000000\r\n");
+    BOOST_CHECK_EQUAL(unseen.status, 503);
+    BOOST_CHECK_EQUAL(unseen.header("retry-after"), "1");
+    BOOST_CHECK_EQUAL(get(*proxy, "/items/1", "Muster-Token: e9:1\r\n").status, 503);
+    BOOST_CHECK_EQUAL(get(*proxy, "/items/3").status, 503);
+    BOOST_CHECK_EQUAL(HttpClient(proxy->port()).request("PUT", "/items/1/x", key).status, 503);
+    // For a time.
+    wait_until("it to be too old", [&] { return get(*proxy, "/items/1").status == 503; });
+
+    world.let_in();
+    wait_until("the database to answer", [&] {
+        const auto answer = get(*proxy, "/items/1");
+        return answer.status == 200 && status(answer) == "muster; fwd=bypass";
+    });
 }

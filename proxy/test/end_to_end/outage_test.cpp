@@ -11,32 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-HttpAnswer admin(const std::string& path) {
-    return HttpClient(shared_stack().port("admin")).request("GET", path);
-}
-
-// Sum of the samples of `name` whose labels contain all of `labels`; -1 if there is none.
-double sample(const std::string& name, const std::vector<std::string>& labels = {}) {
-    const auto text = admin("/metrics").body;
-    double sum = 0;
-    bool found = false;
-    for (std::size_t at = 0; at < text.size();) {
-        const auto end = std::min(text.find('\n', at), text.size());
-        const auto line = text.substr(at, end - at);
-        at = end + 1;
-        const bool named =
-            line.starts_with(name) && (line[name.size()] == '{' || line[name.size()] == ' ');
-        bool labelled = named;
-        for (const auto& label : labels)
-            labelled = labelled && line.find(label) != std::string::npos;
-        if (labelled) {
-            sum += std::stod(line.substr(line.rfind(' ')));
-            found = true;
-        }
-    }
-    return found ? sum : -1;
-}
-
 Json ready(int status) {
     const auto answer = HttpClient(shared_stack().port("http")).request("GET", "/health/ready");
     if (answer.status != status)

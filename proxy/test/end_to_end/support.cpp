@@ -114,6 +114,31 @@ Json make_goal(const std::string& agent_id, const std::string& text) {
     return post("/goals/", R"({"agent_id":")" + agent_id + R"(","goal_text":")" + text + R"("})");
 }
 
+HttpAnswer admin(const std::string& path) {
+    return HttpClient(shared_stack().port("admin")).request("GET", path);
+}
+
+double sample(const std::string& name, const std::vector<std::string>& labels) {
+    const auto text = admin("/metrics").body;
+    double sum = 0;
+    bool found = false;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = std::min(text.find('\n', at), text.size());
+        const auto line = text.substr(at, end - at);
+        at = end + 1;
+        const bool named =
+            line.starts_with(name) && (line[name.size()] == '{' || line[name.size()] == ' ');
+        bool labelled = named;
+        for (const auto& label : labels)
+            labelled = labelled && line.find(label) != std::string::npos;
+        if (labelled) {
+            sum += std::stod(line.substr(line.rfind(' ')));
+            found = true;
+        }
+    }
+    return found ? sum : -1;
+}
+
 std::string problem(const HttpAnswer& answer, int status) {
     BOOST_TEST(answer.status == status, answer.status << " " << answer.body);
     BOOST_TEST(answer.header("content-type") == "application/problem+json");

@@ -29,6 +29,11 @@ Json make_goal(const std::string& agent_id, const std::string& text);
 // Checks that an answer is an RFC 9457 problem of this status, and returns its `detail`.
 std::string problem(const HttpAnswer& answer, int status);
 
+// Of the shared stack's admin port.
+HttpAnswer admin(const std::string& path);
+// Sum of the samples of `name` whose labels contain all of `labels`; -1 if there is none.
+double sample(const std::string& name, const std::vector<std::string>& labels = {});
+
 using Names = std::set<std::string>;
 Names names_of(const Json& object);
 extern const Names agent_names, goal_names, tool_names, execution_names, event_names;

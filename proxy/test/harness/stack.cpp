@@ -94,6 +94,17 @@ int Stack::pid(const std::string& server) const {
 void Stack::stop(const std::string& server) const {
     const auto process = pid(server);
     ::kill(process, server == "postgres" ? SIGINT : SIGTERM);
+    wait_for_end(server, process);
+}
+
+void Stack::signal(const std::string& server, int number) const {
+    const auto process = pid(server);
+    ::kill(process, number);
+    if (number == SIGKILL)
+        wait_for_end(server, process);
+}
+
+void Stack::wait_for_end(const std::string& server, int process) {
     // It is nobody's child any more; until init has reaped it, it is a zombie.
     const auto stat = "/proc/" + std::to_string(process) + "/stat";
     wait_until("the end of " + server, [&] {

@@ -27,6 +27,8 @@ class Stack {
 
     // Ends one server ("postgres", "pgbouncer", "redis", "proxy") and waits for its end.
     void stop(const std::string& server) const;
+    // Sends one server a signal; SIGKILL waits for its end.
+    void signal(const std::string& server, int number) const;
     // Starts what is down.
     void start();
     // The same without the proxy.
@@ -52,6 +54,7 @@ class Stack {
   private:
     void start_with(const std::string& proxy);
     int pid(const std::string& server) const;
+    static void wait_for_end(const std::string& server, int process);
 
     std::map<std::string, unsigned short> ports_;
     Sandbox sandbox_;

@@ -147,6 +147,35 @@ BOOST_AUTO_TEST_CASE(a_query_past_its_deadline_is_cancelled) {
     });
 }
 
+BOOST_AUTO_TEST_CASE(a_route_that_is_too_slow_is_kept_from_the_database) {
+    std::string text = std::string(routes) + "[breaker]\nfailures = 3\nopen_time = \"30s\"\n";
+    const std::string timeout = "request_timeout = \"1500ms\"";
+    text.replace(text.find(timeout), timeout.size(), "request_timeout = \"300ms\"");
+    const Proxy proxy(text);
+    proxy.wait_until_ready();
+    const auto ask = [&](const std::string& target) {
+        return HttpClient(proxy.port).request("GET", target, reader);
+    };
+    BOOST_TEST(ask("/sleep").status == 504);
+    BOOST_TEST(ask("/fail/22023").status == 422);
+    BOOST_TEST(ask("/sleep").status == 504);
+    BOOST_TEST(ask("/sleep").status == 504);
+    const HttpAnswer refused = ask("/sleep");
+    BOOST_TEST(refused.status == 503);
+    BOOST_TEST(refused.header("retry-after") == "1");
+    BOOST_TEST(ask("/items/1").status == 200);
+    const std::string metrics = HttpClient(proxy.admin_port).request("GET", "/metrics").body;
+    contains(metrics, "circuit_breaker_state{circuit=\"route sleep\"} 3");
+    contains(metrics, "circuit_breaker_state{circuit=\"route items\"} 0");
+    contains(metrics, "circuit_breaker_state{circuit=\"database\"} 0");
+    // What a statement is refused for says that the database is well.
+    for (int i = 0; i < 5; ++i) {
+        BOOST_TEST(ask("/fail/22023").status == 422);
+        BOOST_TEST(ask("/fail/XX000").status == 500);
+    }
+    BOOST_TEST(ask("/fail/22023").status == 422);
+}
+
 BOOST_AUTO_TEST_CASE(wrong_paths_methods_and_bodies) {
     BOOST_TEST(get("/nothing").status == 404);
     const HttpAnswer method = HttpClient(shared().port).request("PUT", "/items/1", writer, "{}");

@@ -1,10 +1,12 @@
 // The pure parts of the HTTP room: targets, routing, bindings, problems, columns, JSON strings.
 #include <boost/test/unit_test.hpp>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "http/binding.hpp"
+#include "http/cache_plan.hpp"
 #include "http/client_address.hpp"
 #include "runtime/json.hpp"
 #include "http/keys.hpp"
@@ -361,4 +363,16 @@ BOOST_AUTO_TEST_CASE(columns_of_a_result_are_judged) {
     BOOST_TEST(column_mistake({{"body", json}, {"status", text}}).find("int") != std::string::npos);
     BOOST_TEST(column_mistake({{"body", json}, {"body", json}}).find("two") != std::string::npos);
     BOOST_TEST(column_mistake({{"body", text}, {"next", text}}).find("json") != std::string::npos);
+}
+
+// A reload may give a route another call: what the one before has left in the cache is not its own.
+BOOST_AUTO_TEST_CASE(a_cached_answer_is_known_by_its_routes_definition) {
+    config::Route route;
+    route.name = "item";
+    route.call = "item($id)";
+    route.cache = config::Route::Caching{std::chrono::seconds(1), {}, {}};
+    const CachePlan before(route);
+    BOOST_TEST(before.key({}) == CachePlan(route).key({}));
+    route.call = "other_item($id)";
+    BOOST_TEST(before.key({}) != CachePlan(route).key({}));
 }

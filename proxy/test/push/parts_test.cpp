@@ -15,7 +15,10 @@
 #include "push/replay.hpp"
 #include "push/station.hpp"
 
-using namespace muster;
+using muster::Clock;
+using muster::TimePoint;
+namespace metrics = muster::metrics;
+namespace push = muster::push;
 using namespace muster::push;
 using namespace std::chrono_literals;
 
@@ -31,7 +34,7 @@ std::string message(const std::string& id, const std::string& previous,
 }
 
 EventPtr event(std::uint64_t tick, std::uint64_t previous) {
-    return push::Event::parse(message(std::to_string(tick) + "-1",
+    return Event::parse(message(std::to_string(tick) + "-1",
                                 previous == 0 ? "0-0" : std::to_string(previous) + "-1"));
 }
 
@@ -46,7 +49,7 @@ BOOST_AUTO_TEST_SUITE(messages)
 BOOST_AUTO_TEST_CASE(what_matters_is_read) {
     const std::string text =
         message("1099511627778-12", "1099511627777-0", "a\\\"b", "ag\\u00e9nt", "x");
-    const EventPtr read = push::Event::parse(text);
+    const EventPtr read = Event::parse(text);
     BOOST_REQUIRE(read);
     BOOST_TEST(read->id.text() == "1099511627778-12");
     BOOST_TEST(read->previous.text() == "1099511627777-0");
@@ -68,7 +71,7 @@ BOOST_AUTO_TEST_CASE(line_breaks_of_a_payload_do_not_end_an_event) {
 
 BOOST_AUTO_TEST_CASE(a_reset_of_the_relay_is_one_for_clients) {
     const EventPtr reset =
-        push::Event::parse(message("2199023255552-0", "1099511627778-3", "reset", "muster"));
+        Event::parse(message("2199023255552-0", "1099511627778-3", "reset", "muster"));
     BOOST_REQUIRE(reset);
     BOOST_TEST(reset->reset);
     BOOST_TEST(reset->json == R"({"type":"reset","id":"2199023255552-0","reason":"history"})");

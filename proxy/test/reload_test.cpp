@@ -1,0 +1,214 @@
+// Reading the configuration again on SIGHUP, as clients and operators see it.
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "program.hpp"
+
+using namespace muster::test;
+
+namespace {
+
+const std::string slow_route = R"toml(
+[[route]]
+name = "slow"
+match = "GET /slow"
+call = "slow()"
+)toml";
+
+const std::string key = "X-API-Key: key\r\n";
+
+struct Served {
+    explicit Served(const std::string& configuration)
+        : program(configuration, settings(http, admin, database().socket_conninfo())) {
+        wait_until("the proxy", [&] { return program.logged("ready: "); });
+    }
+
+    std::string metrics() const { return HttpClient(admin).request("GET", "/metrics").body; }
+    bool shows(const std::string& line) const {
+        return metrics().find(line + "\n") != std::string::npos;
+    }
+    // Writes the file and waits until the process has read it, for the `n`th time so.
+    void reload(const std::string& configuration, const std::string& result = "success",
+                int n = 1) {
+        program.configure(configuration);
+        program.process().signal(SIGHUP);
+        wait_until("the reload", [&] {
+            return shows("config_reloads_total{result=\"" + result + "\"} " + std::to_string(n));
+        });
+    }
+
+    const unsigned short http = free_port();
+    const unsigned short admin = free_port();
+    Program program;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(routes_limits_and_timeouts_change_and_connections_stay) {
+    Served proxy(usual);
+    HttpClient client(proxy.http);
+    const HttpAnswer before = client.request("GET", "/now", key);
+    BOOST_TEST(before.status == 200);
+    BOOST_TEST(before.header("ratelimit-policy").find("\"standard\";q=100;") == 0U);
+    BOOST_TEST(client.request("GET", "/slow", key).status == 404);
+
+    proxy.reload(std::string(usual) + slow_route +
+                 "[limits]\nstandard_burst = 7\n[http]\nmax_body_bytes = 10\n[log]\nlevel = "
+                 "\"debug\"\n");
+    const HttpAnswer after = client.request("GET", "/now", key);
+    BOOST_TEST(after.status == 200);
+    BOOST_TEST(after.header("ratelimit-policy").find("\"standard\";q=7;") == 0U,
+               after.header("ratelimit-policy"));
+    BOOST_TEST(client.request("GET", "/slow", key).status == 200);
+    BOOST_TEST(HttpClient(proxy.http).request("POST", "/now", key, "more than ten bytes").status ==
+               413);
+    BOOST_TEST(proxy.program.logged("debug"), proxy.program.log());
+
+    // The same series go on, and there are new ones.
+    const std::string requests = "http_requests_total{route=\"now\",method=\"GET\",status=\"2xx\"}";
+    BOOST_TEST(proxy.shows(requests + " 2"), proxy.metrics());
+    BOOST_TEST(
+        proxy.shows("database_query_duration_seconds_count{query_name=\"now\",status=\"success\"} "
+                    "2"));
+    BOOST_TEST(proxy.shows("http_requests_total{route=\"slow\",method=\"GET\",status=\"2xx\"} 1"));
+    BOOST_TEST(proxy.shows("config_last_reload_successful 1"));
+
+    // A route that goes is gone; what it counted is not.
+    proxy.reload(usual, "success", 2);
+    BOOST_TEST(client.request("GET", "/slow", key).status == 404);
+    wait_until("the pool of the routes before to be closed", [&] {
+        return proxy.shows("http_requests_total{route=\"slow\",method=\"GET\",status=\"2xx\"} 1");
+    });
+}
+
+BOOST_AUTO_TEST_CASE(a_request_in_hand_ends_as_it_began) {
+    Served proxy(std::string(usual) + slow_route);
+    HttpClient client(proxy.http);
+    client.send("GET /slow HTTP/1.1\r\nHost: x\r\n" + key + "\r\n");
+    wait_until("the request to be in hand",
+               [&] { return proxy.shows("http_requests_in_flight 1"); });
+    proxy.reload(usual);
+    BOOST_TEST(client.read().status == 200);
+    BOOST_TEST(client.request("GET", "/slow", key).status == 404);
+    BOOST_TEST(client.request("GET", "/now", key).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_with_a_mistake_changes_nothing) {
+    Served proxy(usual);
+    HttpClient client(proxy.http);
+    proxy.reload("threads = 2\n[http]\nlisten = 5\n", "failure", 1);
+    BOOST_TEST(proxy.program.logged("error the configuration stays as it was: " +
+                                    proxy.program.file() + ":3: http.listen must be"),
+               proxy.program.log());
+    BOOST_TEST(client.request("GET", "/now", key).status == 200);
+    BOOST_TEST(proxy.shows("config_last_reload_successful 0"));
+
+    // Nor does one whose routes do not fit the database, whatever else it says.
+    proxy.reload(std::string(usual) +
+                     "[[route]]\nname = \"b\"\nmatch = \"GET /b\"\ncall = \"b()\"\n[limits]\n"
+                     "standard_burst = 7\n",
+                 "failure", 2);
+    BOOST_TEST(proxy.program.logged(":7: route \"b\": function b() does not exist"),
+               proxy.program.log());
+    const HttpAnswer answer = client.request("GET", "/now", key);
+    BOOST_TEST(answer.status == 200);
+    BOOST_TEST(answer.header("ratelimit-policy").find("q=100;") != std::string::npos);
+
+    proxy.reload(usual);
+    BOOST_TEST(proxy.shows("config_last_reload_successful 1"));
+}
+
+BOOST_AUTO_TEST_CASE(what_only_a_restart_can_change_is_named_and_stays) {
+    Served proxy(usual);
+    std::string other(usual);
+    other.replace(other.find("threads = 2"), 11, "threads = 1");
+    proxy.reload(other + "[cache]\nl1_bytes = \"1MiB\"\n[limits]\nstandard_burst = 7\n");
+    BOOST_TEST(proxy.program.logged("the change of threads needs a restart"), proxy.program.log());
+    BOOST_TEST(proxy.program.logged("the change of cache.l1_bytes needs a restart"));
+    BOOST_TEST(HttpClient(proxy.http)
+                   .request("GET", "/now", key)
+                   .header("ratelimit-policy")
+                   .find("q=7;") != std::string::npos);
+    // The command line's settings hold for every file.
+    BOOST_TEST(!proxy.program.logged("the change of http.listen"), proxy.program.log());
+}
+
+BOOST_AUTO_TEST_CASE(reloads_under_load_fail_no_request) {
+    Served proxy(usual);
+    std::atomic<bool> over{false};
+    std::atomic<int> answered{0};
+    std::string failure;
+    std::thread load([&] {
+        try {
+            HttpClient client(proxy.http);
+            while (!over) {
+                const int status = client.request("GET", "/now", key).status;
+                if (status != 200 && status != 429) {
+                    throw std::runtime_error("status " + std::to_string(status));
+                }
+                ++answered;
+            }
+        } catch (const std::exception& error) {
+            failure = error.what();
+        }
+    });
+    for (int i = 1; i <= 10; ++i) {
+        proxy.reload(std::string(usual) + (i % 2 ? slow_route : "") +
+                         "[limits]\nstandard_rate = 100000\nstandard_burst = " +
+                         std::to_string(100000 + i) + "\n",
+                     "success", i);
+        const int seen = answered;
+        wait_until("more answers", [&] { return answered > seen + 5 || !failure.empty() || over; });
+    }
+    over = true;
+    load.join();
+    BOOST_TEST(failure == "");
+    BOOST_TEST(answered > 50);
+    proxy.program.process().signal(SIGTERM);
+    BOOST_TEST(proxy.program.exit_code() == 0);
+}
+
+// Lines go on in a new file once the old one has been renamed.
+BOOST_AUTO_TEST_CASE(the_access_log_says_who_asked_for_what_and_is_reopened) {
+    const Sandbox sandbox;
+    const std::string file = sandbox.path() / "access.log";
+    const std::string configuration = std::string(usual) + "[log]\naccess = \"" + file + "\"\n";
+    Served proxy(configuration);
+    HttpClient client(proxy.http);
+    const std::string trace =
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    BOOST_TEST(
+        client.request("GET", "/now?secret=hush", key + "X-Request-Id: mine\r\n" + trace).status ==
+        200);
+    BOOST_TEST(client.request("GET", "/nothing%22%0a").status == 404);
+    std::string log;
+    wait_until("two lines", [&] {
+        log = read_file(file);
+        return std::count(log.begin(), log.end(), '\n') == 2;
+    });
+    const std::string line = log.substr(0, log.find('\n'));
+    for (
+        const char* part :
+        {R"("method":"GET","path":"/now","status":200,"bytes":)", R"("duration_ms":)",
+         R"("request_id":"mine","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","client":"127.0.0.1")",
+         R"("route":"now","key_id":")", R"("key_name":"n"})"}) {
+        BOOST_TEST(line.find(part) != std::string::npos, line << " has no " << part);
+    }
+    BOOST_TEST(log.find("hush") == std::string::npos);
+    BOOST_TEST(log.find("\"key\"") == std::string::npos);
+    BOOST_TEST(log.find(R"("path":"/nothing%22%0a","status":404)") != std::string::npos, log);
+    BOOST_TEST(proxy.shows("access_log_dropped_total 0"));
+
+    BOOST_REQUIRE(std::rename(file.c_str(), (file + ".1").c_str()) == 0);
+    proxy.reload(configuration);
+    BOOST_TEST(client.request("GET", "/now", key).status == 200);
+    wait_until("a line in the new file",
+               [&] { return read_file(file).find("\"path\":\"/now\"") != std::string::npos; });
+}

@@ -1,0 +1,239 @@
+// Replacing the process while it serves: by itself on SIGUSR2, and on sockets that systemd holds.
+#include <boost/test/unit_test.hpp>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "harness/libpq.hpp"
+#include "program.hpp"
+
+using namespace muster::test;
+
+namespace {
+
+const std::string key = "X-API-Key: key\r\n";
+const std::string unlimited =
+    "[limits]\nstandard_rate = 1000000\nstandard_burst = 1000000\n[wire]\nupstream = \"127.0.0.1:";
+
+std::string configuration() {
+    return usual + unlimited + std::to_string(database().port()) + "\"\n";
+}
+
+// A proxy whose process changes. The last one goes with it, and when the test is killed, too.
+class Dynasty {
+  public:
+    Dynasty() : grave_({"sh", "-c", "kill -9 $(cat pid)"}) {
+        // So that processes whose parent has gone are ours to wait for.
+        BOOST_REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+        auto arguments = settings(http, admin, database().socket_conninfo());
+        arguments.insert(arguments.end(), {"--set", "wire.listen=127.0.0.1:" + std::to_string(wire),
+                                           "--pid-file", grave_.path() / "pid"});
+        program = std::make_unique<Program>(configuration(), arguments);
+        wait_until("the first process", [&] { return pid() == program->process().pid(); });
+    }
+    ~Dynasty() {
+        if (const pid_t last = pid(); last > 0 && last != program->process().pid()) {
+            ::kill(last, SIGKILL);
+            ::waitpid(last, nullptr, 0);
+        }
+    }
+
+    pid_t pid() const {
+        pid_t found = 0;
+        std::ifstream(grave_.path() / "pid") >> found;
+        return found;
+    }
+    // Has the process replaced, and waits for its end. Returns its exit code.
+    int succeed() {
+        const pid_t old = pid();
+        ::kill(old, SIGUSR2);
+        wait_until("the next process", [&] { return pid() != old && pid() > 0; });
+        if (old == program->process().pid()) {
+            return program->exit_code();
+        }
+        int status = 0;
+        ::waitpid(old, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+
+    const unsigned short http = free_port();
+    const unsigned short admin = free_port();
+    const unsigned short wire = free_port();
+    std::unique_ptr<Program> program;
+
+  private:
+    Sandbox grave_;
+};
+
+// Clients that send one request after the other, on one connection or each on a new one.
+class Load {
+  public:
+    Load(unsigned short port, bool keep) : thread_([this, port, keep] { run(port, keep); }) {}
+    ~Load() {
+        over_ = true;
+        thread_.join();
+    }
+    int answered() const { return answered_; }
+    std::string failure() const {
+        const std::lock_guard lock(mutex_);
+        return failure_;
+    }
+
+  private:
+    void run(unsigned short port, bool keep) {
+        try {
+            std::unique_ptr<HttpClient> client;
+            while (!over_) {
+                if (!client) {
+                    client = std::make_unique<HttpClient>(port);
+                }
+                const HttpAnswer answer = client->request("GET", "/now", key);
+                if (answer.status != 200) {
+                    throw std::runtime_error("status " + std::to_string(answer.status));
+                }
+                ++answered_;
+                if (!keep || answer.header("connection") == "close") {
+                    client.reset();
+                }
+            }
+        } catch (const std::exception& error) {
+            const std::lock_guard lock(mutex_);
+            failure_ = error.what();
+        }
+    }
+
+    std::atomic<bool> over_{false};
+    std::atomic<int> answered_{0};
+    mutable std::mutex mutex_;
+    std::string failure_;
+    std::thread thread_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(five_processes_in_a_row_lose_no_request) {
+    Dynasty proxy;
+    const Load first(proxy.http, true);
+    const Load second(proxy.http, true);
+    const Load fresh(proxy.http, false);
+    const Load more_fresh(proxy.http, false);
+    for (int i = 0; i < 5; ++i) {
+        BOOST_TEST(proxy.succeed() == 0);
+        for (const Load* load : {&first, &second, &fresh, &more_fresh}) {
+            const int seen = load->answered();
+            wait_until("answers of the new process",
+                       [&] { return load->answered() > seen + 20 || !load->failure().empty(); });
+            BOOST_TEST(load->failure() == "");
+        }
+    }
+    BOOST_TEST(HttpClient(proxy.admin).request("GET", "/health/live").status == 200);
+    BOOST_TEST_MESSAGE(first.answered() + second.answered()
+                       << " requests on kept connections, "
+                       << fresh.answered() + more_fresh.answered() << " on new ones");
+}
+
+BOOST_AUTO_TEST_CASE(a_transaction_on_the_wire_ends_in_the_process_in_which_it_began) {
+    Dynasty proxy;
+    const std::string conninfo =
+        "host=127.0.0.1 dbname=postgres user=postgres port=" + std::to_string(proxy.wire);
+    const PgConnection idle = pg_connect(conninfo);
+    const PgConnection busy = pg_connect(conninfo);
+    pg_exec(busy, "begin");
+    const std::string backend = pg_value(busy, "select pg_backend_pid()");
+    const pid_t old = proxy.pid();
+    ::kill(old, SIGUSR2);
+    wait_until("the next process", [&] { return proxy.pid() != old; });
+    PgConnection next;
+    wait_until("the old door to close", [&] {
+        next.reset(PQconnectdb(conninfo.c_str()));
+        const PgResult kept(PQexec(next.get(), "select 1"));
+        const PgResult ended(PQexec(idle.get(), "select 1"));
+        return sqlstate(kept) == "00000" && PQstatus(idle.get()) == CONNECTION_BAD;
+    });
+    BOOST_TEST(pg_value(busy, "select pg_backend_pid()") == backend);
+    pg_exec(busy, "commit");
+    BOOST_TEST(proxy.program->exit_code() == 0);
+    BOOST_TEST(pg_value(next, "select 2") == "2");
+}
+
+BOOST_AUTO_TEST_CASE(a_new_process_that_cannot_start_leaves_the_old_one_serving) {
+    Dynasty proxy;
+    const pid_t old = proxy.pid();
+    proxy.program->configure("nonsense = 1\n");
+    ::kill(old, SIGUSR2);
+    wait_until("the failure", [&] {
+        return proxy.program->logged("the new process ended with status 2; this one goes on");
+    });
+    BOOST_TEST(HttpClient(proxy.http).request("GET", "/now", key).status == 200);
+    BOOST_TEST(proxy.pid() == old);
+    proxy.program->configure(configuration());
+    BOOST_TEST(proxy.succeed() == 0);
+    BOOST_TEST(HttpClient(proxy.http).request("GET", "/now", key).status == 200);
+}
+
+// With fewer threads than sockets, those that no thread would own have connections waiting in them.
+BOOST_AUTO_TEST_CASE(another_number_of_threads_listens_on_every_socket) {
+    Dynasty proxy;
+    const Load load(proxy.http, false);
+    for (const char* threads : {"1", "4", "2"}) {
+        std::string text = configuration();
+        text.replace(text.find("threads = 2"), 11, std::string("threads = ") + threads);
+        proxy.program->configure(text);
+        BOOST_TEST(proxy.succeed() == 0);
+        const int seen = load.answered();
+        wait_until("answers",
+                   [&] { return load.answered() > seen + 50 || !load.failure().empty(); });
+        BOOST_TEST(load.failure() == "");
+    }
+}
+
+// As systemd does it: a socket that is there before the process, and outlives it.
+BOOST_AUTO_TEST_CASE(sockets_of_a_service_manager_are_served) {
+    const unsigned short port = free_port();
+    const int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    BOOST_REQUIRE(::bind(listening, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    BOOST_REQUIRE(::listen(listening, 16) == 0);
+    HttpClient early(port);
+    early.send("GET /now HTTP/1.1\r\nHost: x\r\n" + key + "\r\n");
+
+    const Sandbox sandbox;
+    const std::string script = "exec 3<&" + std::to_string(listening) +
+                               "; LISTEN_FDS=1 LISTEN_FDNAMES=$0 LISTEN_PID=$$ exec \"$@\"";
+    BOOST_REQUIRE(::fcntl(listening, F_SETFD, 0) == 0);  // for the shell
+    const std::string file = sandbox.path() / "proxy.toml";
+    std::ofstream(file) << configuration();
+    // By its name, or by its port where the name says nothing.
+    for (const char* name : {"http", "muster-proxy.socket"}) {
+        std::vector<std::string> arguments{"/bin/sh",    "-c",       script, name,
+                                           MUSTER_PROXY, "--config", file};
+        for (const std::string& argument :
+             settings(port, free_port(), database().socket_conninfo())) {
+            arguments.push_back(argument);
+        }
+        Process process(arguments, sandbox.path() / "log", SIGTERM, false);
+        if (std::string(name) == "http") {
+            BOOST_TEST(early.read().status == 200);
+        }
+        BOOST_TEST(HttpClient(port).request("GET", "/now", key).status == 200);
+        process.signal(SIGTERM);
+        process.wait();
+        HttpClient between(port);  // waits in the socket; nobody resets it
+    }
+    ::close(listening);
+}
