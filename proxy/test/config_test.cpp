@@ -151,6 +151,10 @@ BOOST_AUTO_TEST_CASE(wrong_overrides_name_the_setting_and_what_is_allowed) {
     override_refused("http.nothing=1", {"--set http.nothing", "unknown", "http.listen"});
     override_refused("database.pool_size=many", {"database.pool_size", "\"many\"", "1 to 1000"});
     override_refused("http.idle_timeout=5", {"http.idle_timeout", "duration", "not 5"});
+    override_refused("wire.tls=allow", {"tls", "wire.tls_cert and wire.tls_key"});
+    override_refused("wire.tls=on", {"wire.tls", "off, allow, require"});
+    override_refused("wire.upstream_tls=verify",
+                     {"disable, prefer, require, verify-ca, verify-full"});
     override_refused("relay.poll_busy=1s", {"poll_busy", "poll_idle"});
 }
 

@@ -8,8 +8,14 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 
 #include "program.hpp"
+#include "servers/redis.hpp"
 
 using namespace muster::test;
 
@@ -24,9 +30,44 @@ call = "slow()"
 
 const std::string key = "X-API-Key: key\r\n";
 
+std::vector<std::string> joined(std::vector<std::string> all,
+                                const std::vector<std::string>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+}
+
+// A connection that is read as it comes.
+class Stream {
+  public:
+    explicit Stream(unsigned short port) : socket_(context_) {
+        socket_.connect({boost::asio::ip::make_address_v4("127.0.0.1"), port});
+        socket_.non_blocking(true);
+    }
+    void send(const std::string& text) { boost::asio::write(socket_, boost::asio::buffer(text)); }
+    // Whether this has come since it was last asked.
+    bool has(const std::string& text) {
+        char bytes[4096];
+        boost::system::error_code ec;
+        while (const std::size_t size = socket_.read_some(boost::asio::buffer(bytes), ec)) {
+            received_.append(bytes, size);
+        }
+        const bool found = received_.find(text) != std::string::npos;
+        if (found) {
+            received_.clear();
+        }
+        return found;
+    }
+
+  private:
+    boost::asio::io_context context_;
+    boost::asio::ip::tcp::socket socket_;
+    std::string received_;
+};
+
 struct Served {
-    explicit Served(const std::string& configuration)
-        : program(configuration, settings(http, admin, database().socket_conninfo())) {
+    explicit Served(const std::string& configuration, const std::vector<std::string>& more = {})
+        : program(configuration,
+                  joined(settings(http, admin, database().socket_conninfo()), more)) {
         wait_until("the proxy", [&] { return program.logged("ready: "); });
     }
 
@@ -211,4 +252,37 @@ BOOST_AUTO_TEST_CASE(the_access_log_says_who_asked_for_what_and_is_reopened) {
     BOOST_TEST(client.request("GET", "/now", key).status == 200);
     wait_until("a line in the new file",
                [&] { return read_file(file).find("\"path\":\"/now\"") != std::string::npos; });
+}
+
+// A stream belongs to the configuration under which it began, whose keys are still asked for it.
+BOOST_AUTO_TEST_CASE(live_updates_go_on) {
+    const RedisServer redis;
+    const std::string often = std::string(usual) + "[push]\nheartbeat = \"100ms\"\n";
+    Served proxy(often,
+                 {"--set", "redis.address=127.0.0.1:" + std::to_string(redis.tcp().address.port)});
+    const std::string request = "GET /events/stream HTTP/1.1\r\nHost: x\r\n" + key + "\r\n";
+    wait_until("live updates", [&] {
+        Stream probe(proxy.http);
+        probe.send(request);
+        bool there = false;
+        wait_until("an answer", [&] {
+            there = there || probe.has("200 OK");
+            return there || probe.has("503 ");
+        });
+        return there;
+    });
+    Stream stream(proxy.http);
+    stream.send(request);
+    wait_until("a heartbeat", [&] { return stream.has("\n\n:") || stream.has(":\n"); });
+    for (int i = 1; i <= 3; ++i) {
+        proxy.reload(often + "[limits]\nstandard_burst = " + std::to_string(100 + i) + "\n",
+                     "success", i);
+        // Its key is asked for once a second.
+        for (int beats = 0; beats < 12; ++beats) {
+            wait_until("another heartbeat", [&] { return stream.has(":"); });
+        }
+    }
+    BOOST_TEST(HttpClient(proxy.http).request("GET", "/now", key).status == 200);
+    proxy.program.process().signal(SIGTERM);
+    BOOST_TEST(proxy.program.exit_code() == 0);
 }

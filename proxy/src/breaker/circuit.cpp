@@ -7,8 +7,12 @@ namespace muster::breaker {
 
 std::shared_ptr<Breaker> make_circuit(const config::Breaker& config, metrics::Registry& registry,
                                       const std::string& name) {
+    // Probes that fail come a few a second for as long as an outage lasts: they are not told of.
     const auto log = [name](State from, State to) {
-        const auto level = to == State::open ? spdlog::level::warn : spdlog::level::info;
+        const bool probing = to == State::half_open || from == State::half_open;
+        const auto level = probing && to != State::recovering ? spdlog::level::debug
+                           : to == State::open                ? spdlog::level::warn
+                                                              : spdlog::level::info;
         spdlog::log(level, "circuit breaker of {}: {}, was {}", name, name_of(to), name_of(from));
     };
     auto breaker = std::make_shared<Breaker>(

@@ -23,6 +23,8 @@ QueryTimes::QueryTimes(metrics::Registry& registry, Timing& timing, std::vector<
             const StatementKey key{Door::http, hash_of(query.name)};
             (*table)[i].tally = &timing_.statements().tally(thread, key, query.name, query.text);
             (*table)[i].slow = query.slow;
+            // Known already after a reload, perhaps with another text.
+            timing_.statements().describe(key, query.name, query.text);
         }
         tables_.push_back(table);
     }

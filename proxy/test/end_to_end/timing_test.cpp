@@ -4,22 +4,12 @@
 
 using namespace muster::test;
 
-namespace {
-
-std::string admin(const std::string& target) {
-    const HttpAnswer answer = HttpClient(shared_stack().port("admin")).request("GET", target);
-    BOOST_TEST(answer.status == 200);
-    return answer.body;
-}
-
-}  // namespace
-
 BOOST_AUTO_TEST_SUITE(timing)
 
 BOOST_AUTO_TEST_CASE(the_shipped_routes_are_among_the_queries) {
     const std::string name = fresh_name("timed");
     make_agent(name);
-    const Json queries = Json::parse(admin("/queries?sort=name"))["statements"];
+    const Json queries = Json::parse(admin("/queries?sort=name").body)["statements"];
     bool found = false;
     for (const Json& one : queries) {
         if (one["name"] == "create_agent") {
@@ -55,7 +45,7 @@ BOOST_AUTO_TEST_CASE(a_cached_answer_says_so_and_keeps_no_times) {
 BOOST_AUTO_TEST_CASE(pgbouncers_figures_stand_beside_ours) {
     make_agent(fresh_name("timed"));
     const auto shows = [](const std::string& series) {
-        return admin("/metrics").find("\n" + series) != std::string::npos;
+        return admin("/metrics").body.find("\n" + series) != std::string::npos;
     };
     wait_until("pgbouncer's figures", [&] {
         return shows("pgbouncer_up 1\n") && shows(

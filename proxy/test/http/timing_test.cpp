@@ -284,6 +284,22 @@ BOOST_AUTO_TEST_CASE(a_reset_starts_anew_but_not_for_a_browser) {
                            "\"success\"}") == 3);
 }
 
+BOOST_AUTO_TEST_CASE(a_route_whose_call_changes_keeps_its_figures) {
+    const auto config = configured(routes);
+    metrics::Registry registry;
+    const auto timing = timing::Timing::make(config, registry, 1).value();
+    for (const char* text : {"select old()", "select new()"}) {
+        metrics::Registry part(registry);
+        timing::QueryTimes times(part, *timing, {{"r", text, 1s}}, 1);
+        times.record(0, 0, timing::Outcome::success, {.duration = 1ms});
+        part.leave();
+    }
+    const auto figures = timing->statements().read();
+    BOOST_REQUIRE(figures.size() == 1U);
+    BOOST_TEST(figures[0].times.total == 2U);
+    BOOST_TEST(figures[0].text == "select new()");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(slow_queries)
