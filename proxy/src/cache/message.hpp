@@ -12,8 +12,8 @@
 
 namespace muster::cache {
 
-// The tag that a change of a whole table has beside its name, where others have "<table>:<key>". What
-// is read by key has it, too.
+// The tag that a change of a whole table has beside its name, where others have "<table>:<key>".
+// What is read by key has it, too.
 std::string whole_table(std::string_view table_and_colon);
 
 // {"id":"…","prev_id":"…","epoch":"…","xid":"…","tags":["…",…], …

@@ -14,8 +14,8 @@ struct Origin {
     // The last column that a statement carries for this, of type text.
     static constexpr const char* sql = "muster.origin()";
 
-    Snapshot snapshot;  // on a standby only what is certain there
-    Xid xid = 0;        // 0: nothing was written
+    Snapshot snapshot;        // on a standby only what is certain there
+    Xid xid = 0;              // 0: nothing was written
     std::string incarnation;  // which run of which server, and the database
 
     // Reads that column.

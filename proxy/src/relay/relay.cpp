@@ -121,8 +121,8 @@ Task<bool> Relay::Impl::open_stream() {
     co_return true;
 }
 
-// Tries to reach Redis again while the lead is held, and keeps the outbox bounded meanwhile; that it
-// may hold the lead, the session must not be idle for long.
+// Tries to reach Redis again while the lead is held, and keeps the outbox bounded meanwhile; that
+// it may hold the lead, the session must not be idle for long.
 Task<bool> Relay::Impl::reopen_stream() {
     const TimePoint give_up = Clock::now() + redis_patience;
     while (!pause_.stopped()) {
