@@ -5,8 +5,11 @@
 //   RowDescription         the OIDs of tables: those of a conversation are made anew each time
 //   mask TYPE              in a conversation: the bodies of all messages of this type, for what is
 //                          new each time by its nature (WAL positions); the file says which
+//   timed TYPE             likewise: messages of this type come when the server's clock says, so
+//   that
+//                          their number and place are left out (a WAL sender's keepalives)
 //
-// Types, order, number and, but for `mask`, lengths of all messages have to be the same.
+// Types, order, number and, but for `mask`, lengths of all other messages have to be the same.
 #pragma once
 
 #include <set>
@@ -17,6 +20,7 @@ namespace muster::test {
 
 struct Masks {
     std::set<char> bodies;
+    std::set<char> timed;
 
     // The body of a message of the server as it is compared.
     std::string apply(char type, std::string_view body) const {

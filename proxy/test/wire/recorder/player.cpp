@@ -99,9 +99,11 @@ class Session {
 
     std::vector<Received> recording(const Masks& masks) const {
         std::vector<Received> all;
-        for (const auto& [type, body] : messages_)
-            all.push_back(type == '\0' ? Received{"byte", body}
-                                       : Received{server_name(type), masks.apply(type, body)});
+        for (const auto& [type, body] : messages_) {
+            if (!masks.timed.contains(type))
+                all.push_back(type == '\0' ? Received{"byte", body}
+                                           : Received{server_name(type), masks.apply(type, body)});
+        }
         if (ended_)
             all.push_back({"end", ""});
         return all;
@@ -156,6 +158,9 @@ class Player {
             return;
         } else if (name == "mask") {
             masks_.bodies.insert(server_type(command[1]));
+            return;
+        } else if (name == "timed") {
+            masks_.timed.insert(server_type(command[1]));
             return;
         }
         std::string bytes;

@@ -5,7 +5,7 @@
 // times.
 //
 //   only postgres                  not through pgbouncer: what it would answer depends on its pool
-//   mask TYPE                      see masks.hpp
+//   mask TYPE | timed TYPE         see masks.hpp
 //   session NAME                   what follows is of this connection; the first is "main"
 //   startup [NAME VALUE ...]       protocol 3.0, user and database "recorder" unless given
 //   protocol MAJOR MINOR [NAME VALUE ...]
