@@ -44,7 +44,7 @@ void Pgbouncer::start() {
 }
 
 void Pgbouncer::stop() {
-    process_->signal(SIGTERM);
+    process_->signal(SIGKILL);  // since 1.23 it takes SIGTERM for leave to wait for its clients
     process_->wait();
 }
 
