@@ -72,10 +72,6 @@ Response reset(timing::Statements& statements, const Exchange& exchange) {
     return response;
 }
 
-bool is_read(std::string_view method) {
-    return method == "GET" || method == "HEAD";
-}
-
 }  // namespace
 
 Admin::Admin(Runtime& runtime, const config::Config& config, Sources sources)
@@ -103,12 +99,11 @@ Task<Response> Admin::handle(const Sources& sources, Exchange& exchange) {
                                                     : segments[0] + '/' + segments[1];
     timing::Statements* const statements = segments.size() <= 2 ? sources.statements : nullptr;
     if (path == "metrics") {
-        co_return is_read(exchange.method) ? metrics_page(sources.registry)
-                                           : refuse_method("GET, HEAD");
+        co_return exchange.reads() ? metrics_page(sources.registry) : refuse_method("GET, HEAD");
     }
     if (path == "queries" && statements != nullptr) {
-        co_return is_read(exchange.method) ? queries(*statements, exchange, target.value())
-                                           : refuse_method("GET, HEAD");
+        co_return exchange.reads() ? queries(*statements, exchange, target.value())
+                                   : refuse_method("GET, HEAD");
     }
     if (path == "queries/reset" && statements != nullptr) {
         co_return exchange.method == "POST" ? reset(*statements, exchange) : refuse_method("POST");

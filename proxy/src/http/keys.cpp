@@ -1,7 +1,6 @@
 // The look-up of API keys, its cache, and the sharing of simultaneous look-ups.
 #include "http/keys.hpp"
 
-#include <cctype>
 #include <cstring>
 #include <random>
 #include <stdexcept>
@@ -11,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "http/circuits.hpp"
+#include "http/header_value.hpp"
 
 namespace muster::http {
 namespace {
@@ -22,13 +22,6 @@ constexpr Oid bytea_type = 17;
 
 Problem unauthorized(std::string detail) {
     return {401, std::move(detail), {}, "Send a valid key as X-API-Key or Authorization: Bearer."};
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-               return std::tolower(static_cast<unsigned char>(x)) ==
-                      std::tolower(static_cast<unsigned char>(y));
-           });
 }
 
 // Whether the array literal "{read,write}" has this word.
@@ -67,7 +60,7 @@ std::string_view key_of(const Exchange& exchange) {
     const auto authorization = exchange.header("Authorization");
     constexpr std::string_view scheme = "Bearer ";
     if (!authorization || authorization->size() < scheme.size() ||
-        !equal_ignoring_case(authorization->substr(0, scheme.size()), scheme)) {
+        !equals_ignoring_case(authorization->substr(0, scheme.size()), scheme)) {
         return {};
     }
     std::string_view key = authorization->substr(scheme.size());

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include <boost/beast/core/string.hpp>
-
+#include "http/header_value.hpp"
 #include "http/problem.hpp"
 #include "runtime/runtime.hpp"
 
@@ -24,15 +23,13 @@ constexpr auto goodbye_time = 1s;  // for a client to hear that its key is no lo
 
 bool is_allowed_origin(std::string_view origin, std::string_view host,
                        const std::vector<std::string>& allowed) {
-    const auto equals = [&](std::string_view a, std::string_view b) {
-        return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
-    };
     const std::size_t scheme = origin.find("://");
-    if (scheme != std::string_view::npos && equals(origin.substr(scheme + 3), host)) {
+    if (scheme != std::string_view::npos && equals_ignoring_case(origin.substr(scheme + 3), host)) {
         return true;
     }
-    return std::any_of(allowed.begin(), allowed.end(),
-                       [&](const std::string& one) { return one == "*" || equals(one, origin); });
+    return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& one) {
+        return one == "*" || equals_ignoring_case(one, origin);
+    });
 }
 
 Live::Live(net::io_context& context, unsigned thread, push::Hub& hub, Keys& keys,

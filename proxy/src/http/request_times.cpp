@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include <boost/beast/core/string.hpp>
 #include <spdlog/fmt/fmt.h>
 
 #include "http/client_address.hpp"
+#include "http/header_value.hpp"
 
 namespace muster::http {
 namespace {
@@ -59,8 +59,7 @@ bool prefers(std::string_view header, std::string_view preference) {
         const std::size_t comma = std::min(header.find(','), header.size());
         std::string_view one = header.substr(0, comma);
         one = trimmed(one.substr(0, one.find(';')));
-        if (boost::beast::iequals({one.data(), one.size()},
-                                  {preference.data(), preference.size()})) {
+        if (equals_ignoring_case(one, preference)) {
             return true;
         }
         header.remove_prefix(std::min(comma + 1, header.size()));

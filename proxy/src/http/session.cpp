@@ -12,6 +12,7 @@
 #include <boost/beast/http/read.hpp>
 #include <spdlog/spdlog.h>
 
+#include "http/header_value.hpp"
 #include "http/problem.hpp"
 
 namespace muster::http {
@@ -33,10 +34,6 @@ std::string_view view(boost::beast::string_view text) {
 
 bool is_http_error(const error_code& ec) {
     return ec.category() == beast_http::make_error_code(beast_http::error::bad_value).category();
-}
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
 }
 
 // A client's own request id is used if it cannot do harm in a log or header.

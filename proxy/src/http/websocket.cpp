@@ -5,20 +5,16 @@
 #include <array>
 #include <stdexcept>
 
-#include <boost/beast/core/string.hpp>
 #include <openssl/evp.h>
 
-#include "runtime/json.hpp"
+#include "http/header_value.hpp"
 #include "http/problem.hpp"
+#include "runtime/json.hpp"
 
 namespace muster::http::websocket {
 namespace {
 
 constexpr std::size_t most_control_bytes = 125;
-
-bool equal(std::string_view a, std::string_view b) {
-    return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
-}
 
 // Whether a header that lists tokens has this one.
 bool has_token(const Exchange& exchange, std::string_view name, std::string_view token) {
@@ -29,7 +25,7 @@ bool has_token(const Exchange& exchange, std::string_view name, std::string_view
             value.remove_prefix(std::min(comma + 1, value.size()));
             one.remove_prefix(std::min(one.find_first_not_of(" \t"), one.size()));
             one = one.substr(0, one.find_last_not_of(" \t") + 1);
-            if (equal(one, token)) {
+            if (equals_ignoring_case(one, token)) {
                 return true;
             }
         }
