@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <boost/intrusive/list_hook.hpp>
@@ -18,6 +19,7 @@
 #include "wire/pipeline.hpp"
 #include "wire/scanner.hpp"
 #include "wire/startup.hpp"
+#include "wire/statement_times.hpp"
 
 namespace muster::wire {
 
@@ -43,6 +45,7 @@ class Session : public std::enable_shared_from_this<Session>,
 
     // Up to the login (session_start.cpp).
     Task<> serve();
+    Task<bool> read_proxy_header();
     Task<startup::Packet> read_startup(char* buffer, std::size_t& filled);
     bool offers_tls() const;
     Task<bool> begin_tls(bool asked_for);
@@ -73,11 +76,13 @@ class Session : public std::enable_shared_from_this<Session>,
     Scanner from_client_;
     Scanner from_server_;
     Pipeline pipeline_;
-    bool admitted_ = false;       // counted among the sessions
-    bool answered_ = false;       // the upstream has sent something
-    bool client_write_ = false;   // a write to the client is under way
-    bool server_broken_ = false;  // the upstream takes no more
-    bool reading_client_ = true;  // the coroutine of this direction runs
+    std::optional<net::ip::address> address_;  // the client's; none: by a Unix socket
+    std::unique_ptr<StatementTimes> times_;    // null: nothing is timed
+    bool admitted_ = false;                    // counted among the sessions
+    bool answered_ = false;                    // the upstream has sent something
+    bool client_write_ = false;                // a write to the client is under way
+    bool server_broken_ = false;               // the upstream takes no more
+    bool reading_client_ = true;               // the coroutine of this direction runs
     bool reading_server_ = false;
 };
 

@@ -11,6 +11,7 @@
 
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
+#include "timing/statement_table.hpp"
 #include "wire/buffers.hpp"
 #include "wire/counters.hpp"
 #include "wire/listener.hpp"
@@ -23,7 +24,9 @@ namespace muster::wire {
 // but the counters belongs to the thread that runs `context`.
 class Worker : public std::enable_shared_from_this<Worker> {
   public:
-    Worker(net::io_context& context, std::shared_ptr<Shared> shared);
+    // `timing` is null if nothing is timed; `thread` is the number that it knows this one by.
+    Worker(net::io_context& context, std::shared_ptr<Shared> shared, timing::Timing* timing,
+           unsigned thread);
 
     // Has it accept from these sockets, which listen already.
     void listen(const std::vector<int>& descriptors);
@@ -41,10 +44,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
     Counters& counters() { return counters_; }
     BufferPool& buffers() { return buffers_; }
     Upstream& upstream() { return upstream_; }
+    timing::StatementTable* statements() { return statements_ ? &*statements_ : nullptr; }
     bool draining() const { return draining_; }
 
     // Logs the first failure to reach the upstream and the recovery from it, not each in between.
     void upstream_reached(const std::optional<std::string>& error);
+
+    // Logs the first connection of a load balancer without its header, and the next that has one.
+    void balancer_spoke(const net::ip::address& balancer, bool header);
 
     void join(Session& session);
     void leave(Session& session);
@@ -58,12 +65,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
     Counters counters_;
     BufferPool buffers_;
     Upstream upstream_;
+    std::optional<timing::StatementTable> statements_;
     std::list<TcpAcceptor> acceptors_;
     UnixAcceptor unix_acceptor_;
     Timer timer_;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
     bool draining_ = false;
     bool upstream_down_ = false;
+    bool balancer_mistaken_ = false;
 };
 
 }  // namespace muster::wire
