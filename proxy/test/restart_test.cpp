@@ -18,14 +18,19 @@
 
 #include "harness/libpq.hpp"
 #include "program.hpp"
+#include "servers/redis.hpp"
 
 using namespace muster::test;
 
 namespace {
 
 const std::string key = "X-API-Key: key\r\n";
+// That no request is lost is one thing; how long one may take on a machine with much else to do is
+// another, and none of these tests' business.
 const std::string unlimited =
-    "[limits]\nstandard_rate = 1000000\nstandard_burst = 1000000\n[wire]\nupstream = \"127.0.0.1:";
+    "[limits]\nstandard_rate = 1000000\nstandard_burst = 1000000\n"
+    "[http]\nrequest_timeout = \"1min\"\n[database]\nconnect_timeout = \"1min\"\n"
+    "[wire]\nupstream = \"127.0.0.1:";
 
 std::string configuration() {
     return usual + unlimited + std::to_string(database().port()) + "\"\n";
@@ -34,13 +39,16 @@ std::string configuration() {
 // A proxy whose process changes. The last one goes with it, and when the test is killed, too.
 class Dynasty {
   public:
-    Dynasty() : grave_({"sh", "-c", "kill -9 $(cat pid)"}) {
+    explicit Dynasty(const std::string& text = configuration(),
+                     const std::vector<std::string>& more = {})
+        : grave_({"sh", "-c", "kill -9 $(cat pid)"}) {
         // So that processes whose parent has gone are ours to wait for.
         BOOST_REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
         auto arguments = settings(http, admin, database().socket_conninfo());
         arguments.insert(arguments.end(), {"--set", "wire.listen=127.0.0.1:" + std::to_string(wire),
                                            "--pid-file", grave_.path() / "pid"});
-        program = std::make_unique<Program>(configuration(), arguments);
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        program = std::make_unique<Program>(text, arguments);
         wait_until("the first process", [&] { return pid() == program->process().pid(); });
     }
     ~Dynasty() {
@@ -194,6 +202,41 @@ BOOST_AUTO_TEST_CASE(another_number_of_threads_listens_on_every_socket) {
                    [&] { return load.answered() > seen + 50 || !load.failure().empty(); });
         BOOST_TEST(load.failure() == "");
     }
+}
+
+// The relay by itself has its configuration read again and its process replaced as any other.
+BOOST_AUTO_TEST_CASE(a_relay_alone_hears_the_same_signals) {
+    PostgresServer postgres(PostgresServer::WithMuster{});
+    postgres.psql(
+        "create extension muster; create table things (id int primary key);"
+        "select muster.publish('things', 'thing', 'key')");
+    const RedisServer redis;
+    Dynasty proxy("[log]\nlevel = \"warn\"\n",
+                  {"--relay-only", "--set", "relay.conninfo=" + postgres.socket_conninfo(), "--set",
+                   "redis.address=127.0.0.1:" + std::to_string(redis.tcp().address.port)});
+    const auto shows = [&](const std::string& line) {
+        return HttpClient(proxy.admin).request("GET", "/metrics").body.find(line + "\n") !=
+               std::string::npos;
+    };
+    wait_until("it to lead", [&] { return shows("relay_leader 1"); });
+
+    proxy.program->configure("[log]\nlevel = \"info\"\n[relay]\nstream_length = 5000\n");
+    ::kill(proxy.pid(), SIGHUP);
+    wait_until("the reload", [&] { return shows("config_reloads_total{result=\"success\"} 1"); });
+    BOOST_TEST(proxy.program->logged("the change of relay.stream_length needs a restart"),
+               proxy.program->log());
+    BOOST_TEST(proxy.program->logged("info the configuration was read again"),
+               proxy.program->log());
+    proxy.program->configure("nonsense = 1\n");
+    ::kill(proxy.pid(), SIGHUP);
+    wait_until("the mistake", [&] { return shows("config_reloads_total{result=\"failure\"} 1"); });
+    BOOST_TEST(shows("config_last_reload_successful 0"));
+
+    proxy.program->configure("[relay]\nstream_length = 5000\n");
+    BOOST_TEST(proxy.succeed() == 0);
+    wait_until("the next one to lead", [&] { return shows("relay_leader 1"); });
+    postgres.psql("insert into things values (1)");
+    wait_until("the change", [&] { return shows("relay_published_total 1"); });
 }
 
 // As systemd does it: a socket that is there before the process, and outlives it.
