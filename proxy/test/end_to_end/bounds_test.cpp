@@ -28,6 +28,15 @@ std::unique_ptr<HttpClient> asking(const ExtraProxy& proxy, const std::string& t
     return client;
 }
 
+// Waits until so many of /probe/sleep's statements run, of whichever proxy.
+void wait_for_sleepers(const std::string& count) {
+    wait_until("statements to run, or to end", [&] {
+        return owner_value(
+                   "select count(*) from pg_stat_activity where state = 'active' and query like "
+                   "'%probe.sleep%' and pid <> pg_backend_pid()") == count;
+    });
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(bounds)
@@ -134,24 +143,18 @@ BOOST_AUTO_TEST_CASE(times_of_clients) {
 
 // A request in hand may end; one that does not is dropped.
 BOOST_AUTO_TEST_CASE(time_to_stop) {
-    const auto running = [] {
-        wait_until("the statement", [] {
-            return owner_value(
-                       "select count(*) from pg_stat_activity where state = 'active' and query "
-                       "like '%probe.sleep%' and pid <> pg_backend_pid()") == "1";
-        });
-    };
     ExtraProxy patient({"shutdown_timeout=20s"}, command_with_probes());
     const auto quick = asking(patient, "/probe/sleep/2500");
-    running();
+    wait_for_sleepers("1");
     BOOST_TEST(patient.stop() == 0);
     BOOST_TEST(quick->read().status == 200);
     ExtraProxy impatient({"shutdown_timeout=300ms"}, command_with_probes());
     const auto slow = asking(impatient, "/probe/sleep/4000");
-    running();
+    wait_for_sleepers("1");
     BOOST_TEST(impatient.stop() == 1);
     BOOST_TEST(slow->closed());
     BOOST_TEST(impatient.said().find("requests in hand are dropped") != std::string::npos);
+    wait_for_sleepers("0");  // pgbouncer lets it end
 }
 
 BOOST_AUTO_TEST_CASE(lines_of_the_slow_log) {
@@ -184,11 +187,7 @@ BOOST_AUTO_TEST_CASE(those_who_wait_for_the_database) {
     HttpClient client(proxy.http);
     BOOST_TEST(client.request("GET", "/probe/answer/200", key()).status == 200);
     const auto first = asking(proxy, "/probe/sleep/3000");
-    wait_until("it to have the connection", [] {
-        return owner_value(
-                   "select count(*) from pg_stat_activity where state = 'active' and query like "
-                   "'%probe.sleep%' and pid <> pg_backend_pid()") == "1";
-    });
+    wait_for_sleepers("1");
     const auto second = asking(proxy, "/probe/sleep/1");
     wait_until("it to wait", [&] { return proxy.metric("http_requests_in_flight") == 2; });
     const auto refused = client.request("GET", "/probe/answer/200", key());
@@ -283,7 +282,7 @@ BOOST_AUTO_TEST_CASE(events_of_a_live_client) {
     }
     BOOST_TEST(proxy.metric("push_overflows_total") == 1);
     BOOST_REQUIRE(!resume.empty());
-    SseConnection again(proxy.http,
+    SseConnection again(shared_stack().port("http"),
                         "/events/stream?aggregate_id=" + aggregate + "&resume=" + resume, key());
     BOOST_TEST(again.next_news()->kind == "subscribed");
     for (; events < 100; ++events)
