@@ -157,12 +157,13 @@ Task<std::string> Hub::listen(std::shared_ptr<State> state) {
         std::vector<EventPtr> batch;
         bool heard = false;
         bool elsewhere = false;
+        std::optional<std::string> broken;
         TimePoint deadline = std::min<TimePoint>(give_up, Clock::now() + stop_interval);
         while (batch.size() < most_at_once) {
             auto message = co_await subscription.next(deadline);
             if (!message) {
                 if (message.error().kind != redis::Error::Kind::timed_out) {
-                    co_return message.error().message;
+                    broken = message.error().message;
                 }
                 break;
             }
@@ -191,7 +192,10 @@ Task<std::string> Hub::listen(std::shared_ptr<State> state) {
                 batch.push_back(std::move(event));
             }
         }
-        co_await deliver(*state, std::move(batch));
+        co_await deliver(*state, std::move(batch));  // what came before it broke, too
+        if (broken) {
+            co_return *std::move(broken);
+        }
         if (elsewhere) {
             if (std::string failure = co_await begin_anew(*state); !failure.empty()) {
                 co_return failure;
