@@ -88,7 +88,7 @@ const std::pair<const char*, bool> scripts[] = {
     {"<ZI >Q >d >Q <G <E <ZI", false},
     {"<ZI >Q >d >Q <G <E <ZI <C <ZI", true},
     {"<ZI >P >B >E >d >S <1 <2 <G >d >S <E <ZI", false},
-    {"<ZI >P >B >E >d >S <1 <2 <G >d >S <E <ZI <ZI", true},
+    {"<ZI >P >B >E >d >S <1 <2 <G >d >S <E <ZI <ZI >Q <C <ZI", true},
     // The same in the extended protocol: the Sync before the data is not answered.
     {"<ZI >P >B >E >S <G >d >c", false},
     {"<ZI >P >B >E >S <1 <2 <G >d >c >S", false},
