@@ -177,7 +177,7 @@ BOOST_AUTO_TEST_CASE(clients_that_never_send_their_password) {
     Flood flood(
         door.port(), 200, 2,
         {[](RawClient& client) {
-             client.try_send(startup_message("locked", "postgres") + std::string("p\0\0\7\0", 5));
+             client.try_send(startup_message("locked", "postgres") + std::string("p\0\0\3\0", 5));
          },
          [](RawClient& client) { client.try_send("x"); }});
     wait_until("the door to be full", [&] { return door.server().stats().refused > 50; });
