@@ -189,9 +189,8 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
                       if (access_log.value()) {
                           access_log.value()->reopen();
                       }
-                      if (const auto error = wire.reload_certificates()) {
-                          spdlog::error("the wire door's certificates stay as they were: {}",
-                                        *error);
+                      if (const auto error = wire.reload(wanted.wire)) {
+                          spdlog::error("the wire door's settings stay as they were: {}", *error);
                       }
                       if (!(wanted.limits == running.limits)) {
                           limiter->stop();

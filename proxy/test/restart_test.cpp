@@ -160,6 +160,8 @@ BOOST_AUTO_TEST_CASE(a_transaction_on_the_wire_ends_in_the_process_in_which_it_b
     const PgConnection busy = pg_connect(conninfo);
     pg_exec(busy, "begin");
     const std::string backend = pg_value(busy, "select pg_backend_pid()");
+    const PgConnection asleep = pg_connect(conninfo);
+    BOOST_REQUIRE(PQsendQuery(asleep.get(), "select pg_sleep(60)") == 1);
     const pid_t old = proxy.pid();
     ::kill(old, SIGUSR2);
     wait_until("the next process", [&] { return proxy.pid() != old; });
@@ -167,10 +169,94 @@ BOOST_AUTO_TEST_CASE(a_transaction_on_the_wire_ends_in_the_process_in_which_it_b
         const PgResult ended(PQexec(idle.get(), "select 1"));
         return PQstatus(idle.get()) == CONNECTION_BAD;
     });
+    // The new process forwards what cancels a query of the old one's.
+    const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel(PQgetCancel(asleep.get()),
+                                                                    &PQfreeCancel);
+    char error[256] = "";
+    BOOST_TEST(PQcancel(cancel.get(), error, sizeof error) == 1, error);
+    BOOST_TEST(sqlstate(PgResult(PQgetResult(asleep.get()))) == "57014");
     BOOST_TEST(pg_value(busy, "select pg_backend_pid()") == backend);
     pg_exec(busy, "commit");
     BOOST_TEST(proxy.program->exit_code() == 0);
     BOOST_TEST(pg_value(pg_connect(conninfo), "select 2") == "2");
+}
+
+// Sessions that are idle are told to go, and come again; nothing that was begun is lost or done
+// twice.
+BOOST_AUTO_TEST_CASE(five_processes_in_a_row_do_each_insert_once) {
+    Dynasty proxy;
+    database().psql("create table inserted (client int, number int, primary key (client, number))");
+    const std::string conninfo =
+        "host=127.0.0.1 dbname=postgres user=postgres port=" + std::to_string(proxy.wire);
+    std::atomic<bool> over{false};
+    std::atomic<int> inserted[4] = {};
+    std::atomic<int> sent_away{0};
+    std::string failures[4];
+    std::vector<std::thread> clients;
+    for (int client = 0; client < 4; ++client) {
+        clients.emplace_back([&, client] {
+            auto& number = inserted[client];
+            auto& failure = failures[client];
+            PgConnection session;
+            while (!over && failure.empty()) {
+                if (!session) {
+                    session.reset(PQconnectdb(conninfo.c_str()));
+                    if (PQstatus(session.get()) != CONNECTION_OK) {
+                        // One that is on its way to the old process is told in so many words.
+                        failure = PQerrorMessage(session.get());
+                        if (failure.find("the proxy is shutting down") != std::string::npos) {
+                            failure.clear();
+                            session.reset();
+                        }
+                        continue;
+                    }
+                }
+                const std::string values =
+                    std::to_string(client) + ", " + std::to_string(number + 1);
+                // Every other client in a transaction of several messages.
+                const std::string insert = "insert into inserted values (" + values + ")";
+                bool done = true;
+                for (const std::string& sql :
+                     client % 2 == 0 ? std::vector<std::string>{insert}
+                                     : std::vector<std::string>{"begin", insert, "commit"}) {
+                    const PgResult result(PQexec(session.get(), sql.c_str()));
+                    done = done && PQresultStatus(result.get()) == PGRES_COMMAND_OK;
+                    if (!done) {
+                        const std::string said = PQerrorMessage(session.get());
+                        if (sqlstate(result) != "57P01" &&
+                            PQstatus(session.get()) != CONNECTION_BAD)
+                            failure = said;
+                        break;
+                    }
+                }
+                if (done) {
+                    ++number;
+                } else {
+                    ++sent_away;
+                    session.reset();
+                }
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+        });
+    }
+    for (int i = 0; i < 5; ++i) {
+        BOOST_TEST(proxy.succeed() == 0);
+        for (int client = 0; client < 4; ++client) {
+            const int seen = inserted[client];
+            wait_until("inserts through the new process",
+                       [&] { return inserted[client] > seen + 20 || !failures[client].empty(); });
+        }
+    }
+    over = true;
+    int sum = 0;
+    for (int client = 0; client < 4; ++client) {
+        clients[static_cast<std::size_t>(client)].join();
+        BOOST_TEST(failures[client] == "");
+        sum += inserted[client];
+    }
+    BOOST_TEST(database().psql("select count(*) from inserted") == std::to_string(sum) + "\n");
+    BOOST_TEST(sent_away >= 5);
+    database().psql("drop table inserted");
 }
 
 BOOST_AUTO_TEST_CASE(a_new_process_that_cannot_start_leaves_the_old_one_serving) {

@@ -33,6 +33,7 @@ Session::~Session() {
 
 void Session::start() {
     arm(worker_->settings().startup_timeout, Phase::startup);
+    worker_->wait_for_client(*this);
     net::co_spawn(
         timer_.get_executor(),
         [self = shared_from_this()]() -> Task<> {
@@ -132,6 +133,8 @@ bool Session::observe_client(std::string_view bytes) {
         ++messages;
         queries += pipeline_.from_client(message.type);
     });
+    if (phase_ == Phase::login && messages > 0 && from_client_.at_boundary())
+        worker_->heard_from(*this);
     worker_->counters().client_messages.add(messages);
     worker_->counters().queries.add(queries);
     return in_step;
@@ -145,11 +148,28 @@ bool Session::observe_server(std::string_view bytes) {
     });
     worker_->counters().server_messages.add(messages);
     answered_ = true;
-    if (phase_ == Phase::login && pipeline_.started()) {
-        phase_ = Phase::open;
-        timer_.cancel();
-    }
-    return in_step;
+    if (phase_ != Phase::login || !in_step)
+        return in_step;
+    if (key_reader_)
+        key_reader_->feed(bytes);
+    if (pipeline_.started())
+        logged_in();
+    else if (from_server_.at_boundary())
+        worker_->wait_for_client(*this);
+    return true;
+}
+
+void Session::logged_in() {
+    phase_ = Phase::open;
+    timer_.cancel();
+    worker_->heard_from(*this);
+    if (!key_reader_)
+        return;
+    error_code ec;
+    const auto address = server_.socket().remote_endpoint(ec);
+    if (!ec && !key_reader_->key().empty())
+        cancel_key_.emplace(worker_->shared().cancel_keys, key_reader_->key(), address);
+    key_reader_.reset();
 }
 
 void Session::drain() {
@@ -173,6 +193,18 @@ void Session::leave_if_idle() {
 void Session::refuse(const Fatal& error) {
     worker_->counters().refused.add();
     fail(error);
+    worker_->wait_for_client(*this);
+}
+
+// Closes the session, whose client has let us wait longer than others.
+void Session::give_way() {
+    if (phase_ != Phase::closing)  // it has been told, and counted
+        worker_->counters().refused.add();
+    if (phase_ == Phase::login && !client_write_) {
+        error_code ignored;
+        client_.write_now(encode({"53300", "too many clients have yet to log in"}), ignored);
+    }
+    close();
 }
 
 // Tells the client why, unless that would end up inside another message, and closes.
@@ -194,6 +226,7 @@ void Session::linger() {
 
 void Session::close() {
     phase_ = Phase::closing;
+    worker_->heard_from(*this);
     client_.close();
     server_.close();
     timer_.cancel();

@@ -8,11 +8,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <boost/intrusive/list_hook.hpp>
 
 #include "runtime/asio.hpp"
+#include "wire/cancel_keys.hpp"
 #include "wire/error_response.hpp"
 #include "wire/leg.hpp"
 #include "wire/pipeline.hpp"
@@ -49,6 +51,7 @@ class Session : public std::enable_shared_from_this<Session>,
     Task<> open(std::string_view bytes, std::size_t length);
     Task<bool> connect_upstream();
     Task<> forward_cancel(std::string_view packet);
+    Task<> send_cancel(std::string_view packet);
 
     Task<> copy_to_server();
     Task<> copy_to_client();
@@ -56,16 +59,21 @@ class Session : public std::enable_shared_from_this<Session>,
     bool observe_client(std::string_view bytes);
     bool observe_server(std::string_view bytes);
 
+    void logged_in();
     void leave_if_idle();
     void refuse(const Fatal& error);
+    void give_way();
     void fail(const Fatal& error);
     void linger();
     void arm(Clock::duration after, Phase phase);
     void expired();
 
-    friend class Worker;  // counts what was admitted
+    friend class Worker;  // counts what was admitted, and who waits for a client
+    using WaitingHook = boost::intrusive::list_member_hook<
+        boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
     std::shared_ptr<Worker> worker_;
+    WaitingHook waiting_hook_;
     Leg client_;
     Leg server_;
     Timer timer_;
@@ -73,6 +81,8 @@ class Session : public std::enable_shared_from_this<Session>,
     Scanner from_client_;
     Scanner from_server_;
     Pipeline pipeline_;
+    std::unique_ptr<KeyReader> key_reader_;  // in a login to an upstream that is a name
+    std::optional<CancelKeys::Entry> cancel_key_;
     bool admitted_ = false;       // counted among the sessions
     bool answered_ = false;       // the upstream has sent something
     bool client_write_ = false;   // a write to the client is under way
