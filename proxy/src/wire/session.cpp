@@ -50,26 +50,19 @@ void Session::start() {
 Task<> Session::copy_to_server() {
     error_code ec;
     for (;;) {
-        if (!client_.buffered())
-            co_await client_.socket().async_wait(client_.wait_to_read(), capture(ec));
-        if (ec)
-            break;
-        auto buffer = worker_->buffers().take();
-        const auto n = client_.read_now(buffer.data(), BufferPool::buffer_size, ec);
-        if (would_block(ec))
-            continue;
+        std::optional<BufferPool::Buffer> block;
+        const auto bytes = co_await client_.read(worker_->buffers(), block, ec);
         if (ec)
             break;
         if (phase_ == Phase::closing || server_broken_)
             continue;
-        const std::string_view bytes{buffer.data(), n};
-        worker_->counters().client_bytes.add(n);
+        worker_->counters().client_bytes.add(bytes.size());
         if (!observe_client(bytes)) {
             fail({"08P01", "invalid message length"});
             continue;
         }
         const auto written = server_.write_now(bytes, ec);
-        if (!ec && written < n)
+        if (!ec && written < bytes.size())
             ec = co_await server_.write(bytes.substr(written));
         server_broken_ = bool(ec);  // what it last said is still on its way to the client
     }
@@ -83,18 +76,11 @@ Task<> Session::copy_to_server() {
 Task<> Session::copy_to_client() {
     error_code ec;
     for (;;) {
-        if (!server_.buffered())
-            co_await server_.socket().async_wait(server_.wait_to_read(), capture(ec));
+        std::optional<BufferPool::Buffer> block;
+        auto bytes = co_await server_.read(worker_->buffers(), block, ec);
         if (ec)
             break;
-        auto buffer = worker_->buffers().take();
-        const auto n = server_.read_now(buffer.data(), BufferPool::buffer_size, ec);
-        if (would_block(ec))
-            continue;
-        if (ec)
-            break;
-        std::string_view bytes{buffer.data(), n};
-        worker_->counters().server_bytes.add(n);
+        worker_->counters().server_bytes.add(bytes.size());
         std::string explained;
         if (phase_ == Phase::login && client_.encrypted() && server_.encrypted() &&
             from_server_.at_boundary()) {
