@@ -3,9 +3,9 @@
 #   make            build the extension
 #   make install    install it into the PostgreSQL of PG_CONFIG
 #   make run        build everything and start a private stack under .stack/
-#   make test       run every test
-#   make fuzz       fuzz the writer; SECONDS=n for each of its targets
-#   make soak       the fault tests of the event path; ROUNDS=n times over
+#   make test       run every test; FUZZ_SECONDS=n for each target of the proxy's fuzzing
+#   make fuzz       fuzz the writer and the proxy's parsers; SECONDS=n for each target
+#   make soak       the fault tests of the event path; ROUNDS=n times over; then 10 million inputs for each parser
 #   make bench      measure, as ratios against named peers
 #   make loadtest   the assessment's load test; SCALE=n times its durations (0.1)
 #   make stop       end what `make run` started, keeping its data
@@ -55,13 +55,14 @@ run:
 	@deploy/welcome
 
 test:
-	@test/run
+	@test/run $(FUZZ_SECONDS)
 
 fuzz:
-	@extension/fuzz/run $(SECONDS)
+	@test/fuzz $(SECONDS)
 
 soak:
 	@test/soak $(ROUNDS)
+	@INPUTS=10000000 test/fuzz 1 proxy
 
 bench:
 	@bench/run

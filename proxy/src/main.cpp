@@ -1,6 +1,7 @@
 // muster-proxy: reads its configuration, checks it against the database, opens its doors, and
 // closes them again when told to.
 #include <csignal>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/post.hpp>
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -113,6 +115,38 @@ struct Invocation {
 // How long a new process may take until it serves: the check of the routes may wait for a database.
 constexpr std::chrono::seconds successor_patience{60};
 
+// Runs from the moment at which all has been started until the process is told to end, or another
+// one has taken its place, and then has `stop` end it all. Returns the exit code.
+int run(Runtime& runtime, Listeners& listeners, const config::Config& config,
+        const Invocation& invocation, const std::string& what,
+        const std::function<void(bool replaced)>& stop) {
+    bool replaced = false;
+    Successor successor(runtime.control(), invocation.command);
+    runtime.on_signal(SIGUSR2, [&] {
+        successor.start(listeners.open_sockets(), successor_patience, [&] {
+            replaced = true;
+            runtime.request_stop();
+        });
+    });
+    // Once the runtime has the signals: whoever hears of this may send one.
+    std::optional<PidFile> pid_file;
+    net::post(runtime.control(), [&] {
+        spdlog::info("ready: {}", what);
+        pid_file.emplace(invocation.pid_file);
+        notify_manager("READY=1\nMAINPID=" + std::to_string(::getpid()));
+        tell_predecessor();
+    });
+    const bool graceful = runtime.run(config.shutdown_timeout, [&] {
+        if (!replaced) {
+            notify_manager("STOPPING=1");
+        }
+        successor.abandon();
+        stop(replaced);
+    });
+    spdlog::info("stopped");
+    return graceful ? 0 : exit_failed;
+}
+
 int serve(const config::Config& config, const Invocation& invocation, bool routes_checked) {
     Listeners listeners = Listeners::handed_over();
     const http::RedisProbe redis = [&config](net::io_context& context, TimePoint deadline) {
@@ -148,7 +182,7 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
         relay::publish_metrics(registry, relay);
     }
 
-    Reload reload(runtime, registry, config, invocation.overrides,
+    Reload reload(runtime, registry, config, invocation.overrides, http::check_start,
                   [&](const config::Config& wanted, const config::Config& running, bool checked) {
                       spdlog::set_level(spdlog::level::from_str(wanted.log.level));
                       timing.value()->set_slow_query(wanted.timing.slow_query);
@@ -156,27 +190,17 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
                       if (access_log.value()) {
                           access_log.value()->reopen();
                       }
-                      if (const auto error = wire.reload_certificates()) {
-                          spdlog::error("the wire door's certificates stay as they were: {}",
-                                        *error);
+                      if (const auto error = wire.reload(wanted.wire)) {
+                          spdlog::error("the wire door's settings stay as they were: {}", *error);
                       }
                       if (!(wanted.limits == running.limits)) {
                           limiter->stop();
                           limiter = make_limiter(runtime, wanted, registry);
-                          listeners.close_unused();
                           limiter->start();
                       }
                       door.reload(wanted, limiter, checked);
                   });
     runtime.on_signal(SIGHUP, [&reload] { reload.begin(); });
-    bool replaced = false;
-    Successor successor(runtime.control(), invocation.command);
-    runtime.on_signal(SIGUSR2, [&] {
-        successor.start(listeners.open_sockets(), successor_patience, [&] {
-            replaced = true;
-            runtime.request_stop();
-        });
-    });
 
     for (const auto& error :
          {door.start(listeners), admin.start(listeners), wire.start(listeners)}) {
@@ -185,6 +209,7 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
             return exit_failed;
         }
     }
+    listeners.close_unused();
     limiter->start();
     pgbouncer.start();
     if (config.relay.enabled) {
@@ -196,20 +221,10 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     if (config.push.enabled) {
         hub.start();
     }
-    // Once run() has the signals: whoever hears of this may send one.
-    std::optional<PidFile> pid_file;
-    net::post(runtime.control(), [&] {
-        spdlog::info("ready: http on port {}, admin on port {}, wire on port {}, {} threads",
-                     door.port(), admin.port(), wire.port(), runtime.threads());
-        pid_file.emplace(invocation.pid_file);
-        notify_manager("READY=1\nMAINPID=" + std::to_string(::getpid()));
-        tell_predecessor();
-    });
-    const bool graceful = runtime.run(config.shutdown_timeout, [&] {
-        if (!replaced) {
-            notify_manager("STOPPING=1");
-        }
-        successor.abandon();
+    const std::string what =
+        fmt::format("http on port {}, admin on port {}, wire on port {}, {} threads", door.port(),
+                    admin.port(), wire.port(), runtime.threads());
+    return run(runtime, listeners, config, invocation, what, [&](bool replaced) {
         door.stop();
         admin.stop();
         limiter->stop();
@@ -219,8 +234,6 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
         relay.stop();
         wire.stop(Clock::now() + config.shutdown_timeout, replaced);
     });
-    spdlog::info("stopped");
-    return graceful ? 0 : exit_failed;
 }
 
 // A relay that waits for another to go is as ready as the one that leads.
@@ -235,24 +248,30 @@ Task<http::Readiness> relay_ready(const relay::Stats& stats) {
 }
 
 // The relay and the admin door, without the others.
-int serve_relay(const config::Config& config) {
+int serve_relay(const config::Config& config, const Invocation& invocation) {
+    Listeners listeners = Listeners::handed_over();
     Runtime runtime(1);
     metrics::Registry registry;
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
     relay::publish_metrics(registry, relay);
     http::Admin admin(runtime, config, {registry, [&relay] { return relay_ready(relay.stats()); }});
-    if (const auto error = admin.start()) {
+    // The routes are no business of this process.
+    Reload reload(runtime, registry, config, invocation.overrides, nullptr,
+                  [](const config::Config& wanted, const config::Config&, bool) {
+                      spdlog::set_level(spdlog::level::from_str(wanted.log.level));
+                  });
+    runtime.on_signal(SIGHUP, [&reload] { reload.begin(); });
+    if (const auto error = admin.start(listeners)) {
         std::cerr << *error << '\n';
         return exit_failed;
     }
+    listeners.close_unused();
     relay.start();
-    spdlog::info("ready: the relay, admin on port {}", admin.port());
-    const bool graceful = runtime.run(config.shutdown_timeout, [&] {
-        admin.stop();
-        relay.stop();
-    });
-    spdlog::info("stopped");
-    return graceful ? 0 : exit_failed;
+    return run(runtime, listeners, config, invocation,
+               fmt::format("the relay, admin on port {}", admin.port()), [&](bool) {
+                   admin.stop();
+                   relay.stop();
+               });
 }
 
 }  // namespace
@@ -289,8 +308,9 @@ int main(int argc, char** argv) {
     spdlog::set_level(spdlog::level::from_str(config.value().log.level));
     prepare_process();
 
+    const Invocation invocation{{argv, argv + argc}, overrides, pid_file};
     if (relay_only && !check_only) {
-        return serve_relay(config.value());
+        return serve_relay(config.value(), invocation);
     }
     const Fit fit = check_routes(config.value());
     if (fit == Fit::no) {
@@ -301,5 +321,5 @@ int main(int argc, char** argv) {
                   << (fit == Fit::yes ? ", and the routes fit the database" : "") << '\n';
         return 0;
     }
-    return serve(config.value(), {{argv, argv + argc}, overrides, pid_file}, fit == Fit::yes);
+    return serve(config.value(), invocation, fit == Fit::yes);
 }

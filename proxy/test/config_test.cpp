@@ -294,6 +294,13 @@ BOOST_AUTO_TEST_CASE(wrong_routes_are_refused_with_their_line) {
     refused(route(name + "match = \"GET /a/{key}\"\n" + call), 3, {"{key}", "reserved"});
     refused(route(name + "match = \"GET /\"\n" + "call = \"f()\"\n"), 3, {"itself"});
     refused(route(name + "match = \"GET /health/live/\"\n" + "call = \"f()\"\n"), 3, {"itself"});
+    refused(route(name + "match = \"GET /openapi.json\"\n" + "call = \"f()\"\n"), 3, {"itself"});
+    for (const std::string taken : {"GET /ws", "POST /events/stream/", "PUT /tickets"}) {
+        const std::string text = route(name + "match = \"" + taken + "\"\ncall = \"f()\"\n");
+        refused(text, 1, {"\"r\"", taken.substr(taken.find('/')), "push.enabled"});
+        accepted(text, {"push.enabled=false"});
+    }
+    accepted(route(name + "match = \"GET /events/{id}\"\ncall = \"f($id)\"\n"));
     refused(route(name + match + "call = \"f()\"\n"), 4, {"$id"});
     refused(route(name + match + "call = \"f($id, $body::json)\"\n"), 4, {"$body", "GET"});
     refused(route(name + match + "call = \"f($id, $key)\"\n"), 4, {"$key", "reserved"});

@@ -130,6 +130,44 @@ BOOST_AUTO_TEST_CASE(routes_limits_and_timeouts_change_and_connections_stay) {
     });
 }
 
+BOOST_AUTO_TEST_CASE(the_wire_door_goes_by_the_file_and_sessions_stay) {
+    const unsigned short wire = free_port();
+    Served proxy(usual, {"--set", "wire.listen=127.0.0.1:" + std::to_string(wire)});
+    const PostgresServer other;
+    const std::string conninfo =
+        "host=127.0.0.1 dbname=postgres user=postgres port=" + std::to_string(wire);
+    const auto file = [](const PostgresServer& upstream, const std::string& more) {
+        return std::string(usual) +
+               "[wire]\nupstream = \"127.0.0.1:" + std::to_string(upstream.port()) + "\"\n" + more;
+    };
+    const auto port_of = [](const PgConnection& session) {
+        return pg_value(session, "select current_setting('port')");
+    };
+    proxy.reload(file(database(), ""));
+    const PgConnection session = pg_connect(conninfo);
+    BOOST_TEST(port_of(session) == std::to_string(database().port()));
+
+    proxy.reload(file(other, "max_connections = 2\nstartup_timeout = \"100ms\"\n"), "success", 2);
+    const PgConnection second = pg_connect(conninfo);
+    BOOST_TEST(port_of(second) == std::to_string(other.port()));
+    BOOST_TEST(pg_connect_error(conninfo).find("too many clients") != std::string::npos);
+    BOOST_TEST(HttpClient(wire).closed());  // within its 20 s, having said nothing
+    BOOST_TEST(port_of(session) == std::to_string(database().port()));
+    BOOST_TEST(!proxy.program.logged("needs a restart"), proxy.program.log());
+
+    // What cannot be used changes nothing.
+    proxy.reload(file(database(),
+                      "tls = \"allow\"\ntls_cert = \"/nonexistent\"\ntls_key = "
+                      "\"/nonexistent\"\n"),
+                 "success", 3);
+    BOOST_TEST(proxy.program.logged("the wire door's settings stay as they were: wire.tls_cert"),
+               proxy.program.log());
+    BOOST_TEST(pg_connect_error(conninfo).find("too many clients") != std::string::npos);
+    proxy.reload(file(other, "max_connections = 3\nsocket_directory = \"/tmp\"\n"), "success", 4);
+    BOOST_TEST(port_of(pg_connect(conninfo)) == std::to_string(other.port()));
+    BOOST_TEST(proxy.program.logged("the change of wire.socket_directory needs a restart"));
+}
+
 BOOST_AUTO_TEST_CASE(a_request_in_hand_ends_as_it_began) {
     Served proxy(std::string(usual) + slow_route);
     HttpClient client(proxy.http);

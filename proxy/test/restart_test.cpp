@@ -18,14 +18,19 @@
 
 #include "harness/libpq.hpp"
 #include "program.hpp"
+#include "servers/redis.hpp"
 
 using namespace muster::test;
 
 namespace {
 
 const std::string key = "X-API-Key: key\r\n";
+// That no request is lost is one thing; how long one may take on a machine with much else to do is
+// another, and none of these tests' business.
 const std::string unlimited =
-    "[limits]\nstandard_rate = 1000000\nstandard_burst = 1000000\n[wire]\nupstream = \"127.0.0.1:";
+    "[limits]\nstandard_rate = 1000000\nstandard_burst = 1000000\n"
+    "[http]\nrequest_timeout = \"1min\"\n[database]\nconnect_timeout = \"1min\"\n"
+    "[wire]\nupstream = \"127.0.0.1:";
 
 std::string configuration() {
     return usual + unlimited + std::to_string(database().port()) + "\"\n";
@@ -34,13 +39,16 @@ std::string configuration() {
 // A proxy whose process changes. The last one goes with it, and when the test is killed, too.
 class Dynasty {
   public:
-    Dynasty() : grave_({"sh", "-c", "kill -9 $(cat pid)"}) {
+    explicit Dynasty(const std::string& text = configuration(),
+                     const std::vector<std::string>& more = {})
+        : grave_({"sh", "-c", "kill -9 $(cat pid)"}) {
         // So that processes whose parent has gone are ours to wait for.
         BOOST_REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
         auto arguments = settings(http, admin, database().socket_conninfo());
         arguments.insert(arguments.end(), {"--set", "wire.listen=127.0.0.1:" + std::to_string(wire),
                                            "--pid-file", grave_.path() / "pid"});
-        program = std::make_unique<Program>(configuration(), arguments);
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        program = std::make_unique<Program>(text, arguments);
         wait_until("the first process", [&] { return pid() == program->process().pid(); });
     }
     ~Dynasty() {
@@ -152,6 +160,8 @@ BOOST_AUTO_TEST_CASE(a_transaction_on_the_wire_ends_in_the_process_in_which_it_b
     const PgConnection busy = pg_connect(conninfo);
     pg_exec(busy, "begin");
     const std::string backend = pg_value(busy, "select pg_backend_pid()");
+    const PgConnection asleep = pg_connect(conninfo);
+    BOOST_REQUIRE(PQsendQuery(asleep.get(), "select pg_sleep(60)") == 1);
     const pid_t old = proxy.pid();
     ::kill(old, SIGUSR2);
     wait_until("the next process", [&] { return proxy.pid() != old; });
@@ -159,10 +169,94 @@ BOOST_AUTO_TEST_CASE(a_transaction_on_the_wire_ends_in_the_process_in_which_it_b
         const PgResult ended(PQexec(idle.get(), "select 1"));
         return PQstatus(idle.get()) == CONNECTION_BAD;
     });
+    // The new process forwards what cancels a query of the old one's.
+    const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel(PQgetCancel(asleep.get()),
+                                                                    &PQfreeCancel);
+    char error[256] = "";
+    BOOST_TEST(PQcancel(cancel.get(), error, sizeof error) == 1, error);
+    BOOST_TEST(sqlstate(PgResult(PQgetResult(asleep.get()))) == "57014");
     BOOST_TEST(pg_value(busy, "select pg_backend_pid()") == backend);
     pg_exec(busy, "commit");
     BOOST_TEST(proxy.program->exit_code() == 0);
     BOOST_TEST(pg_value(pg_connect(conninfo), "select 2") == "2");
+}
+
+// Sessions that are idle are told to go, and come again; nothing that was begun is lost or done
+// twice.
+BOOST_AUTO_TEST_CASE(five_processes_in_a_row_do_each_insert_once) {
+    Dynasty proxy;
+    database().psql("create table inserted (client int, number int, primary key (client, number))");
+    const std::string conninfo =
+        "host=127.0.0.1 dbname=postgres user=postgres port=" + std::to_string(proxy.wire);
+    std::atomic<bool> over{false};
+    std::atomic<int> inserted[4] = {};
+    std::atomic<int> sent_away{0};
+    std::string failures[4];
+    std::vector<std::thread> clients;
+    for (int client = 0; client < 4; ++client) {
+        clients.emplace_back([&, client] {
+            auto& number = inserted[client];
+            auto& failure = failures[client];
+            PgConnection session;
+            while (!over && failure.empty()) {
+                if (!session) {
+                    session.reset(PQconnectdb(conninfo.c_str()));
+                    if (PQstatus(session.get()) != CONNECTION_OK) {
+                        // One that is on its way to the old process is told in so many words.
+                        failure = PQerrorMessage(session.get());
+                        if (failure.find("the proxy is shutting down") != std::string::npos) {
+                            failure.clear();
+                            session.reset();
+                        }
+                        continue;
+                    }
+                }
+                const std::string values =
+                    std::to_string(client) + ", " + std::to_string(number + 1);
+                // Every other client in a transaction of several messages.
+                const std::string insert = "insert into inserted values (" + values + ")";
+                bool done = true;
+                for (const std::string& sql :
+                     client % 2 == 0 ? std::vector<std::string>{insert}
+                                     : std::vector<std::string>{"begin", insert, "commit"}) {
+                    const PgResult result(PQexec(session.get(), sql.c_str()));
+                    done = done && PQresultStatus(result.get()) == PGRES_COMMAND_OK;
+                    if (!done) {
+                        const std::string said = PQerrorMessage(session.get());
+                        if (sqlstate(result) != "57P01" &&
+                            PQstatus(session.get()) != CONNECTION_BAD)
+                            failure = said;
+                        break;
+                    }
+                }
+                if (done) {
+                    ++number;
+                } else {
+                    ++sent_away;
+                    session.reset();
+                }
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+        });
+    }
+    for (int i = 0; i < 5; ++i) {
+        BOOST_TEST(proxy.succeed() == 0);
+        for (int client = 0; client < 4; ++client) {
+            const int seen = inserted[client];
+            wait_until("inserts through the new process",
+                       [&] { return inserted[client] > seen + 20 || !failures[client].empty(); });
+        }
+    }
+    over = true;
+    int sum = 0;
+    for (int client = 0; client < 4; ++client) {
+        clients[static_cast<std::size_t>(client)].join();
+        BOOST_TEST(failures[client] == "");
+        sum += inserted[client];
+    }
+    BOOST_TEST(database().psql("select count(*) from inserted") == std::to_string(sum) + "\n");
+    BOOST_TEST(sent_away >= 5);
+    database().psql("drop table inserted");
 }
 
 BOOST_AUTO_TEST_CASE(a_new_process_that_cannot_start_leaves_the_old_one_serving) {
@@ -194,6 +288,41 @@ BOOST_AUTO_TEST_CASE(another_number_of_threads_listens_on_every_socket) {
                    [&] { return load.answered() > seen + 50 || !load.failure().empty(); });
         BOOST_TEST(load.failure() == "");
     }
+}
+
+// The relay by itself has its configuration read again and its process replaced as any other.
+BOOST_AUTO_TEST_CASE(a_relay_alone_hears_the_same_signals) {
+    PostgresServer postgres(PostgresServer::WithMuster{});
+    postgres.psql(
+        "create extension muster; create table things (id int primary key);"
+        "select muster.publish('things', 'thing', 'key')");
+    const RedisServer redis;
+    Dynasty proxy("[log]\nlevel = \"warn\"\n",
+                  {"--relay-only", "--set", "relay.conninfo=" + postgres.socket_conninfo(), "--set",
+                   "redis.address=127.0.0.1:" + std::to_string(redis.tcp().address.port)});
+    const auto shows = [&](const std::string& line) {
+        return HttpClient(proxy.admin).request("GET", "/metrics").body.find(line + "\n") !=
+               std::string::npos;
+    };
+    wait_until("it to lead", [&] { return shows("relay_leader 1"); });
+
+    proxy.program->configure("[log]\nlevel = \"info\"\n[relay]\nstream_length = 5000\n");
+    ::kill(proxy.pid(), SIGHUP);
+    wait_until("the reload", [&] { return shows("config_reloads_total{result=\"success\"} 1"); });
+    BOOST_TEST(proxy.program->logged("the change of relay.stream_length needs a restart"),
+               proxy.program->log());
+    BOOST_TEST(proxy.program->logged("info the configuration was read again"),
+               proxy.program->log());
+    proxy.program->configure("nonsense = 1\n");
+    ::kill(proxy.pid(), SIGHUP);
+    wait_until("the mistake", [&] { return shows("config_reloads_total{result=\"failure\"} 1"); });
+    BOOST_TEST(shows("config_last_reload_successful 0"));
+
+    proxy.program->configure("[relay]\nstream_length = 5000\n");
+    BOOST_TEST(proxy.succeed() == 0);
+    wait_until("the next one to lead", [&] { return shows("relay_leader 1"); });
+    postgres.psql("insert into things values (1)");
+    wait_until("the change", [&] { return shows("relay_published_total 1"); });
 }
 
 // As systemd does it: a socket that is there before the process, and outlives it.

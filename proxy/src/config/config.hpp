@@ -54,9 +54,11 @@ struct Wire {
     milliseconds startup_timeout{10000};  // from accept to the startup message
     milliseconds connect_timeout{5000};   // to the upstream
     milliseconds login_timeout{60000};    // from the startup message to the first ReadyForQuery
-    std::size_t max_cancels = 100;        // cancel requests being forwarded at one time
-    std::string tls = "off";              // of clients on TCP: off, allow, require
-    std::string tls_cert;                 // files in PEM
+    // Clients that are waited for before they have logged in; past it the longest in coming goes.
+    std::size_t max_startups = 2000;
+    std::size_t max_cancels = 100;  // cancel requests being forwarded at one time
+    std::string tls = "off";        // of clients on TCP: off, allow, require
+    std::string tls_cert;           // files in PEM
     std::string tls_key;
     std::string upstream_tls = "disable";  // as libpq's sslmode: disable, prefer, require, verify-…
     std::string upstream_ca;               // a file in PEM; empty: the system's authorities

@@ -158,6 +158,11 @@ std::optional<Mistake> check_together(const Config& config) {
     }
     const std::uint32_t burst = std::min(config.limits.standard.burst, config.limits.premium.burst);
     for (const Route& route : config.routes) {
+        if (config.push.enabled && is_live_path(route)) {
+            return Mistake{config.file + ":" + std::to_string(route.line),
+                           "route \"" + route.name + "\" has the path \"" + route.path +
+                               "\", which is that of live updates unless push.enabled is false"};
+        }
         if (config.limits.enabled && route.cost > burst) {
             return Mistake{config.file + ":" + std::to_string(route.line),
                            "route \"" + route.name + "\" has the cost " +

@@ -16,8 +16,8 @@ constexpr std::array<std::string_view, 7> names{
     "timing.slow_query", "timing.server_timing", "log.level"};
 
 bool may_change(const Setting& setting) {
-    if (setting.section == "http") {
-        return setting.key != "listen";
+    if (setting.section == "http" || setting.section == "wire") {
+        return setting.key != "listen" && setting.key != "socket_directory";
     }
     return std::find(sections.begin(), sections.end(), setting.section) != sections.end() ||
            std::find(names.begin(), names.end(), setting.name()) != names.end();

@@ -13,8 +13,19 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::array methods{"GET"sv, "POST"sv, "PUT"sv, "PATCH"sv, "DELETE"sv};
-// Paths that the door answers itself, whatever the routes.
-constexpr std::array reserved{"/"sv, "/health"sv, "/health/live"sv, "/health/ready"sv};
+// Paths that the door answers itself, whatever the routes; and those of live updates.
+constexpr std::array reserved{"/"sv, "/health"sv, "/health/live"sv, "/health/ready"sv,
+                              "/openapi.json"sv};
+constexpr std::array live{"/ws"sv, "/events/stream"sv, "/tickets"sv};
+
+// The path as its segments, without a slash at its end and without names of parameters.
+std::string canonical_path(const std::vector<Segment>& segments) {
+    std::string path;
+    for (const Segment& segment : segments) {
+        path += '/' + (segment.parameter ? "{}" : segment.text);
+    }
+    return path.empty() ? "/" : path;
+}
 
 // The string at `key`, or an error that says it is missing or no string.
 std::string required_text(const toml::table& table, std::string_view key) {
@@ -115,12 +126,8 @@ void read_match(Route& route, const toml::table& table) {
         throw LineError{line, segments.error()};
     }
     route.segments = std::move(segments).value();
-    std::string canonical;
-    for (const Segment& segment : route.segments) {
-        canonical += '/' + (segment.parameter ? "{}" : segment.text);
-    }
-    if (canonical.empty() ||
-        std::find(reserved.begin(), reserved.end(), canonical) != reserved.end()) {
+    const std::string path = canonical_path(route.segments);
+    if (std::find(reserved.begin(), reserved.end(), path) != reserved.end()) {
         throw LineError{line, "path \"" + route.path + "\" is answered by the proxy itself"};
     }
 }
@@ -248,6 +255,10 @@ Route read_route(const toml::table& table) {
     check_parameters(route, table);
     read_caching(route, table);
     return route;
+}
+
+bool is_live_path(const Route& route) {
+    return std::find(live.begin(), live.end(), canonical_path(route.segments)) != live.end();
 }
 
 void check_routes_differ(const std::vector<Route>& routes) {

@@ -28,6 +28,9 @@ void refuse_unknown_keys(const toml::table& table, std::initializer_list<std::st
 // Reads one route; throws LineError.
 Route read_route(const toml::table& table);
 
+// Whether the door, with live updates enabled, answers the route's path itself.
+bool is_live_path(const Route& route);
+
 // Refuses routes that share a name or answer the same method and path; throws LineError.
 void check_routes_differ(const std::vector<Route>& routes);
 

@@ -293,6 +293,7 @@ std::vector<Setting> settings(Config& c) {
         {"wire", "socket_directory", text(c.wire.socket_directory), true},
         {"wire", "upstream", endpoint(c.wire.upstream), true},
         {"wire", "max_connections", whole(c.wire.max_connections, 1, 1000000)},
+        {"wire", "max_startups", whole(c.wire.max_startups, 1, 1000000)},
         {"wire", "startup_timeout", duration(c.wire.startup_timeout, 1ms, 1h)},
         {"wire", "connect_timeout", duration(c.wire.connect_timeout, 1ms, 1h)},
         {"wire", "login_timeout", duration(c.wire.login_timeout, 1ms, 1h)},

@@ -12,11 +12,12 @@ using namespace std::chrono_literals;
 constexpr auto check_pause = 250ms;
 constexpr auto check_deadline = 10s;
 
-double total(const std::vector<std::shared_ptr<Server>>& servers,
-             metrics::Counter ServerCounters::*counter) {
+using AllCounters = std::vector<std::shared_ptr<const ServerCounters>>;
+
+double total(const AllCounters& counters, metrics::Counter ServerCounters::*which) {
     std::uint64_t all = 0;
-    for (const auto& server : servers) {
-        all += (server->counters().*counter).value();
+    for (const auto& one : counters) {
+        all += ((*one).*which).value();
     }
     return static_cast<double>(all);
 }
@@ -47,10 +48,13 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
     }
     registry.gauge("http_connections", "Open connections of clients.", {},
                    [connections] { return static_cast<double>(connections->load()); });
+    AllCounters counters;  // not the servers: those hold what holds the registry
+    for (const auto& server : servers_) {
+        counters.push_back(server->counters());
+    }
     const auto counter = [&](const char* name, const char* help,
                              metrics::Counter ServerCounters::*which) {
-        registry.counter(name, help, {},
-                         [servers = servers_, which] { return total(servers, which); });
+        registry.counter(name, help, {}, [counters, which] { return total(counters, which); });
     };
     counter("http_connections_accepted_total", "Connections accepted.", &ServerCounters::accepted);
     counter("http_connections_refused_total", "Connections above max_connections.",

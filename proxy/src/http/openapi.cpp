@@ -200,6 +200,7 @@ constexpr Failure failures[] = {
     {413, "ContentTooLarge", "The body, or what would become of it, is too large", nullptr},
     {415, "UnsupportedMediaType", "The body is not application/json", "Accept"},
     {422, "UnprocessableContent", "A parameter or the body is not acceptable", nullptr},
+    {426, "UpgradeRequired", "The path speaks WebSocket, version 13", "Upgrade"},
     {429, "TooManyRequests", "The quota is used up", "Retry-After"},
     {500, "InternalServerError", "The request failed; the log has the reason", nullptr},
     {503, "ServiceUnavailable", "The database cannot serve this now", "Retry-After"},
@@ -212,6 +213,8 @@ bool can_fail(const Route& route, unsigned status, bool has_body, bool limited) 
             return route.method != "GET";
         case 415:
             return has_body;
+        case 426:
+            return false;
         case 429:
             return limited;
         default:
@@ -305,7 +308,7 @@ void add_live(Members& paths, bool limited) {
     paths.emplace_back(
         "/ws", path("get", "muster_websocket", "101",
                     object({{"description", text("Changes as they are committed, by WebSocket")}}),
-                    failed({400, 401, 403, 422, 503})));
+                    failed({400, 401, 403, 422, 426, 503})));
     paths.emplace_back(
         "/events/stream",
         path("get", "muster_event_stream", "200",
@@ -405,6 +408,7 @@ std::string components(const config::Config& config) {
                {"Retry-After", header("Seconds until a further attempt makes sense")},
                {"WWW-Authenticate", header("How to present a key")},
                {"Accept", header("The media type of bodies")},
+               {"Upgrade", header("The protocol that is spoken: websocket")},
                {"ETag", header("Names this answer")},
                {"Cache-Status", header("Whether the answer is a kept one (RFC 9211)")},
                {"Link", header("The following page, as rel=\"next\"; absent on the last one")},

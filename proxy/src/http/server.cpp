@@ -80,13 +80,13 @@ void Server::admit(TcpSocket socket) {
     error_code ignored;
     if (connections_->fetch_add(1) >= config_.max_connections) {
         connections_->fetch_sub(1);
-        counters_.refused.add();
+        counters_->refused.add();
         socket.non_blocking(true, ignored);
         socket.write_some(net::buffer(full), ignored);
         socket.close(ignored);
         return;
     }
-    counters_.accepted.add();
+    counters_->accepted.add();
     socket.set_option(net::ip::tcp::no_delay(true), ignored);
     spawn(context_, "a connection", Session::run(shared_from_this(), std::move(socket)));
 }
@@ -98,7 +98,7 @@ void Server::change(const config::Http& config, Handler handler) {
 
 void Server::begin(Session& session) {
     sessions_.insert(&session);
-    counters_.connections.add(1);
+    counters_->connections.add(1);
     if (stopping_) {
         session.stop();
     }
@@ -110,7 +110,7 @@ void Server::begin(Session& session) {
 
 void Server::end(Session& session) {
     sessions_.erase(&session);
-    counters_.connections.add(-1);
+    counters_->connections.add(-1);
     connections_->fetch_sub(1);
     if (sessions_.empty()) {
         sweep_timer_.cancel();

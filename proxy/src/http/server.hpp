@@ -50,7 +50,8 @@ class Server : public std::enable_shared_from_this<Server> {
     // Called on the server's thread.
     void change(const config::Http& config, Handler handler);
 
-    const ServerCounters& counters() const { return counters_; }
+    // May outlive the server.
+    std::shared_ptr<const ServerCounters> counters() const { return counters_; }
 
   private:
     friend class Session;
@@ -74,7 +75,7 @@ class Server : public std::enable_shared_from_this<Server> {
     bool stopping_ = false;
     std::unordered_set<Session*> sessions_;
     std::shared_ptr<std::atomic<std::size_t>> connections_;
-    ServerCounters counters_;
+    const std::shared_ptr<ServerCounters> counters_ = std::make_shared<ServerCounters>();
 };
 
 }  // namespace muster::http

@@ -113,7 +113,7 @@ void Session::sweep(TimePoint now) {
     const bool waits = state_ != State::handling && state_ != State::continuing;
     if (waits && now >= limit_ && socket_.is_open()) {
         if (!server_->stopping_) {
-            server_->counters_.timeouts.add();
+            server_->counters_->timeouts.add();
         }
         close();
     }
@@ -173,7 +173,7 @@ Task<bool> Session::serve_one() {
     std::optional<Response> response = head_mistake();
     const bool malformed = response.has_value();
     if (malformed) {
-        server_->counters_.malformed.add();
+        server_->counters_->malformed.add();
     } else {
         try {
             response = co_await (*handler)(*this);
@@ -267,7 +267,7 @@ Task<bool> Session::read_head() {
 
 // Answers what is no request, and ends the connection.
 Task<bool> Session::refuse(unsigned status, std::string detail) {
-    server_->counters_.malformed.add();
+    server_->counters_->malformed.add();
     const Response response = respond(status, std::move(detail));
     if (co_await write(response, false)) {
         co_await linger();

@@ -57,4 +57,14 @@ EventPtr Event::make_reset(StreamId id, StreamId previous, std::string_view reas
     return event;
 }
 
+// {"epoch":"…","tick":…,
+std::optional<std::uint64_t> tick_of_heartbeat(std::string_view message) {
+    JsonReader reader(message);
+    if (!reader.take('{') || reader.string() != "epoch" || !reader.take(':') || !reader.string() ||
+        !reader.take(',') || reader.string() != "tick" || !reader.take(':')) {
+        return std::nullopt;
+    }
+    return reader.number();
+}
+
 }  // namespace muster::push

@@ -1,7 +1,9 @@
 // A message of the relay, as live clients get it: read once and shared by all of them.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,5 +35,8 @@ struct Event {
 };
 
 using EventPtr = std::shared_ptr<const Event>;
+
+// Up to which tick a heartbeat of the relay says that everything has been published.
+std::optional<std::uint64_t> tick_of_heartbeat(std::string_view message);
 
 }  // namespace muster::push

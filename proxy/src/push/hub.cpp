@@ -156,18 +156,22 @@ Task<std::string> Hub::listen(std::shared_ptr<State> state) {
     while (!state->stopped) {
         std::vector<EventPtr> batch;
         bool heard = false;
+        bool elsewhere = false;
+        std::optional<std::string> broken;
         TimePoint deadline = std::min<TimePoint>(give_up, Clock::now() + stop_interval);
         while (batch.size() < most_at_once) {
             auto message = co_await subscription.next(deadline);
             if (!message) {
                 if (message.error().kind != redis::Error::Kind::timed_out) {
-                    co_return message.error().message;
+                    broken = message.error().message;
                 }
                 break;
             }
             heard = true;
             deadline = {};  // what else is there already
             if (message.value().channel == state->relay.heartbeat_channel) {
+                const auto tick = tick_of_heartbeat(message.value().payload);
+                elsewhere = tick && *tick < state->place->at().tick();
                 break;
             }
             auto event = Event::parse(message.value().payload);
@@ -188,7 +192,15 @@ Task<std::string> Hub::listen(std::shared_ptr<State> state) {
                 batch.push_back(std::move(event));
             }
         }
-        co_await deliver(*state, std::move(batch));
+        co_await deliver(*state, std::move(batch));  // what came before it broke, too
+        if (broken) {
+            co_return *std::move(broken);
+        }
+        if (elsewhere) {
+            if (std::string failure = co_await begin_anew(*state); !failure.empty()) {
+                co_return failure;
+            }
+        }
         if (heard) {
             give_up = Clock::now() + silence;
         } else if (Clock::now() >= give_up) {
@@ -250,20 +262,48 @@ Task<std::string> Hub::catch_up(State& state, StreamId until) {
     co_return "stopped";
 }
 
+// The relay has published everything, and that ends before our place: unless a later generation has
+// begun, this is not the stream that we know. Returns why that could not be found out.
+Task<std::string> Hub::begin_anew(State& state) {
+    const auto newest = co_await state.archive.newest(Clock::now() + state.redis.command_timeout);
+    if (!newest) {
+        co_return newest.error().message;
+    }
+    const StreamId before = state.place->at();
+    if (newest.value() >= before) {
+        co_return "";
+    }
+    spdlog::warn(
+        "push: the stream ends at {}, live updates were at {}: another has taken its place",
+        newest.value().text(), before.text());
+    state.place->go(newest.value());
+    const EventPtr reset = Event::make_reset(newest.value(), before, "lost");
+    const Pass pass = [reset](Station& station) { station.begin_anew(reset); };
+    co_await everywhere(state, pass);
+    co_return "";
+}
+
 // Has every thread pass the events on, and waits until all have.
 Task<> Hub::deliver(State& state, std::vector<EventPtr> events) {
-    const StreamId live = state.place->at();
     if (events.empty() && state.stations.front()->knows()) {
         co_return;
     }
     state.events.add(events.size());
     const auto shared = std::make_shared<const std::vector<EventPtr>>(std::move(events));
+    const Pass pass = [shared, live = state.place->at()](Station& station) {
+        station.deliver(*shared, live);
+    };
+    co_await everywhere(state, pass);
+}
+
+// Has every thread do something with its station, and waits until all have.
+Task<> Hub::everywhere(State& state, const Pass& pass) {
     const auto passing = std::make_shared<Passing>(state.home, state.contexts.size());
     state.passing = passing;
     for (std::size_t i = 0; i < state.contexts.size(); ++i) {
         net::post(*state.contexts[i],
-                  [station = state.stations[i].get(), shared, live, passing, home = &state.home] {
-                      station->deliver(*shared, live);
+                  [station = state.stations[i].get(), pass, passing, home = &state.home] {
+                      pass(*station);
                       net::post(*home, [passing] {
                           if (--passing->left == 0) {
                               passing->done.set();

@@ -2,10 +2,13 @@
 // the stations of its threads.
 //
 // Pub/Sub may lose messages: what is missing between two of them, and what was published while the
-// connection was down, is read from the stream. What cannot be read any more becomes a reset.
+// connection was down, is read from the stream. What cannot be read any more becomes a reset;
+// so does a stream that another has taken the place of, where Redis and the database were both made
+// anew.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,12 +45,15 @@ class Hub {
   private:
     struct State;
     struct Passing;
+    using Pass = std::function<void(Station&)>;
 
     static Task<> run(std::shared_ptr<State> state);
     static Task<std::string> listen(std::shared_ptr<State> state);
     static Task<std::string> begin(State& state);
     static Task<std::string> catch_up(State& state, StreamId until);
+    static Task<std::string> begin_anew(State& state);
     static Task<> deliver(State& state, std::vector<EventPtr> events);
+    static Task<> everywhere(State& state, const Pass& pass);
     static void publish(const std::shared_ptr<State>& state, metrics::Registry& registry);
 
     std::shared_ptr<State> state_;

@@ -146,6 +146,18 @@ std::optional<unsigned> JsonReader::code_unit() {
     return code;
 }
 
+std::optional<std::uint64_t> JsonReader::number() {
+    skip_space();
+    std::uint64_t value = 0;
+    const char* const end = rest_.data() + rest_.size();
+    const auto [stop, error] = std::from_chars(rest_.data(), end, value);
+    if (error != std::errc()) {
+        return std::nullopt;
+    }
+    rest_.remove_prefix(static_cast<std::size_t>(stop - rest_.data()));
+    return value;
+}
+
 bool JsonReader::skip_value(int levels) {
     if (sees('"')) {
         return string().has_value();

@@ -1,6 +1,7 @@
 // Reads JSON from left to right, as far as its user wants to know it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@ class JsonReader {
     bool take(char c);
     // A string, its escapes resolved into UTF-8. Bytes outside of ASCII are taken as they are.
     std::optional<std::string> string();
+    // A number without a sign, a fraction or an exponent.
+    std::optional<std::uint64_t> number();
     // Any value, nested by 32 levels at most.
     bool skip_value(int levels = 32);
     // Whether nothing but white space is left.

@@ -20,6 +20,12 @@ void Listener::hear(const std::vector<EventPtr>& events) {
     }
 }
 
+void Listener::begin_anew(const EventPtr& reset) {
+    place_.go(reset->id);
+    queue.push(reset);
+    wake_();
+}
+
 void Station::add(Listener& listener, StreamId id) {
     listener.begin_behind(id);
     listeners_.insert(&listener);
@@ -31,6 +37,13 @@ void Station::deliver(const std::vector<EventPtr>& events, StreamId live) {
     }
     live_ = live;
     knows_ = true;
+}
+
+void Station::begin_anew(const EventPtr& reset) {
+    for (Listener* listener : listeners_) {
+        listener->begin_anew(reset);
+    }
+    live_ = reset->id;
 }
 
 }  // namespace muster::push

@@ -31,6 +31,8 @@ class Listener {
         : queue(bounds, counters.queue_bytes), wake_(std::move(wake)) {}
 
     void hear(const std::vector<EventPtr>& events);
+    // Goes to the place of a reset, wherever that is.
+    void begin_anew(const EventPtr& reset);
 
     // Everything up to this was put into the queue, or not wanted.
     StreamId heard() const { return place_.at(); }
@@ -61,6 +63,8 @@ class Station {
 
     // Passes on what came; the stream is at `live` then.
     void deliver(const std::vector<EventPtr>& events, StreamId live);
+    // Another stream has taken the place of the one that was passed on, and is at the reset's id.
+    void begin_anew(const EventPtr& reset);
 
     Counters counters;
 

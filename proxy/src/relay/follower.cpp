@@ -69,6 +69,7 @@ Task<Follower::Stop> Follower::locate() {
     if (!facts)
         co_return because(facts.error());
     facts.value().published = progress_.tick;
+    facts.value().known = progress_.known;
     const auto plan = decide(facts.value());
     if (!plan)
         co_return End{End::Cause::redis, "the ids of stream \"" + config_.stream +

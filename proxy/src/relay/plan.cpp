@@ -7,8 +7,9 @@ namespace muster::relay {
 
 namespace {
 
+// Above whatever subscribers may have seen, also where both servers have forgotten it.
 std::optional<Plan> begin_generation(const Facts& facts, std::uint64_t base, std::string reason) {
-    std::uint64_t number = facts.last.generation();
+    std::uint64_t number = std::max(facts.last.generation(), facts.known.generation());
     if (facts.recorded)
         number = std::max(number, facts.recorded->number);
     if (number >= StreamId::most_generation)

@@ -37,6 +37,7 @@ struct Facts {
     std::uint64_t refill_after = 0;
     // All up to this tick has been published by this relay; 0: it does not know.
     std::uint64_t published = 0;
+    StreamId known;  // the greatest id that this relay has ever seen published
     // The first tick that saw all the changes that were dropped unpublished; 0 if none ever were.
     std::uint64_t dropped_tick = 0;
 };

@@ -5,9 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "config/config.hpp"
 #include "metrics/histogram.hpp"
-#include "wire/tls.hpp"
+#include "wire/cancel_keys.hpp"
 
 namespace muster::wire {
 
@@ -27,11 +26,9 @@ struct alignas(64) Counters {
 
 // What all threads share. Changed once a connection, not once a message.
 struct Shared {
-    explicit Shared(const config::Wire& wire) : settings(wire) {}
-
-    const config::Wire settings;
-    tls::Contexts tls;
+    CancelKeys cancel_keys;                // where the upstream is a name
     std::atomic<std::size_t> sockets{0};   // accepted and not yet closed
+    std::atomic<std::size_t> startups{0};  // of them those whose client is waited for
     std::atomic<std::size_t> sessions{0};  // past their startup message
     std::atomic<std::size_t> cancels{0};   // cancel requests under way
 };
@@ -40,6 +37,7 @@ struct Shared {
 struct Stats {
     std::uint64_t sockets_now = 0;
     std::uint64_t connections_now = 0;
+    std::uint64_t startups_now = 0;
     std::uint64_t cancels_now = 0;
     std::uint64_t connections = 0;
     std::uint64_t refused = 0;

@@ -168,6 +168,36 @@ std::size_t Leg::read_now(char* to, std::size_t room, error_code& ec) {
     return result(SSL_read(ssl_.get(), to, wanted), wait_to_read_, ec);
 }
 
+Task<std::string_view> Leg::read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                                 error_code& ec) {
+    std::size_t n = 0;
+    if (!ssl_) {
+        ec = std::exchange(read_error_, {});
+        if (!ec)
+            n = co_await socket_.async_read_some(net::buffer(little_), capture(ec));
+        if (ec || n < little_.size())
+            co_return std::string_view{little_.data(), n};
+        block.emplace(pool.take());
+        std::memcpy(block->data(), little_.data(), n);
+        n += read_now(block->data() + n, BufferPool::buffer_size - n, read_error_);
+        if (would_block(read_error_))
+            read_error_ = {};
+        co_return std::string_view{block->data(), n};
+    }
+    do {
+        ec = {};
+        if (!buffered())
+            co_await socket_.async_wait(wait_to_read_, capture(ec));
+        if (ec)
+            break;
+        block.emplace(pool.take());
+        n = read_now(block->data(), BufferPool::buffer_size, ec);
+        if (ec)
+            block.reset();
+    } while (would_block(ec));
+    co_return ec ? std::string_view() : std::string_view{block->data(), n};
+}
+
 std::size_t Leg::write_now(std::string_view bytes, error_code& ec) {
     std::size_t written = 0;
     if (!ssl_) {

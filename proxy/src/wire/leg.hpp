@@ -5,6 +5,7 @@
 // One coroutine may read and another write at the same time, on one thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <openssl/ssl.h>
 
 #include "runtime/asio.hpp"
+#include "wire/buffers.hpp"
 
 namespace muster::wire {
 
@@ -46,11 +48,15 @@ class Leg {
     // Whether the peers agreed on the application protocol "postgresql" (ALPN).
     bool agreed_on_protocol() const;
 
-    // Reads what is there, at most `room` bytes; would_block in `ec` if nothing is. Before, if not
-    // buffered(), wait for the socket to be wait_to_read().
+    // Reads what is there, at most `room` bytes; would_block in `ec` if nothing is.
+    // Before, if not buffered(), wait for the socket to be wait_to_read().
     std::size_t read_now(char* to, std::size_t room, error_code& ec);
     bool buffered() const { return ssl_ && SSL_pending(ssl_.get()) > 0; }
     Socket::wait_type wait_to_read() const { return wait_to_read_; }
+    // Waits for something to read and reads it, at most BufferPool::buffer_size bytes: into `block`,
+    // then one of `pool`, or without one if it is little. Valid until the next read.
+    Task<std::string_view> read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                                error_code& ec);
 
     // Writes what the peer takes at once and returns how much that was. The next write has to go on
     // with the rest.
@@ -73,6 +79,10 @@ class Leg {
 
     Socket socket_;
     std::unique_ptr<SSL, Free> ssl_;
+    // What a plain socket is waited on with: to wait for it to be readable and then to read would
+    // be a call of epoll_ctl for each message. Most messages fit, and need no block.
+    std::array<char, 512> little_;
+    error_code read_error_;  // met behind bytes that were handed out first
     Socket::wait_type wait_to_read_ = Socket::wait_read;
     Socket::wait_type wait_to_write_ = Socket::wait_write;
     bool tcp_ = false;

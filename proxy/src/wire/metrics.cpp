@@ -19,6 +19,8 @@ void publish_metrics(metrics::Registry& registry, const Server& server) {
     gauge("connections", "Sessions that are open", &Stats::connections_now);
     gauge("sockets", "Client sockets that are open, also without a startup message yet",
           &Stats::sockets_now);
+    gauge("startups", "Clients that are waited for before they have logged in",
+          &Stats::startups_now);
     gauge("cancels_in_flight", "Cancel requests being forwarded", &Stats::cancels_now);
     counter("connections_total", "Sessions begun", &Stats::connections);
     counter("refused_total", "Connections turned away: limit, deadline or malformed startup",

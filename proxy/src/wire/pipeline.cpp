@@ -1,6 +1,7 @@
 #include "wire/pipeline.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace muster::wire {
 namespace {
@@ -25,15 +26,20 @@ bool Pipeline::from_client(char type, Tag tag) {
     switch (type) {
         case 'S':  // Sync
             if (copy_in_)
-                return false;
-            unfinished_ = skipping_ = false;
+                type = 's';
+            else
+                unfinished_ = skipping_ = false;
             break;
         case 'Q':  // Query
         case 'F':  // FunctionCall
-            unfinished_ = false;
+            unfinished_ = copy_in_ = false;
             break;
-        case 'c':  // CopyDone
-        case 'f':  // CopyFail
+        case 'd':  // CopyData
+            if (copy_in_ || head_ == pending_.size() || pending_.back() == 'd')
+                return false;
+            break;  // early: sent before the server said that it takes data
+        case 'c':   // CopyDone
+        case 'f':   // CopyFail
             if (copy_in_) {
                 copy_in_ = false;
                 return false;
@@ -48,6 +54,7 @@ bool Pipeline::from_client(char type, Tag tag) {
         case 'D':  // Describe
         case 'E':  // Execute
             unfinished_ = true;
+            copy_in_ = false;
             break;
         default:
             return false;
@@ -68,12 +75,25 @@ bool Pipeline::push(char type, Tag tag) {
     return true;
 }
 
-// The type at the head, NUL if there is none. An end of copy data that nobody has waited for is
-// none.
+// The type at the head, NUL if there is none. Copy data that nobody has waited for is none.
 char Pipeline::front() {
-    while (head_ < pending_.size() && pending_[head_] == 'c')
+    while (head_ < pending_.size() && (pending_[head_] == 'c' || pending_[head_] == 'd'))
         ++head_;
     return head_ < pending_.size() ? pending_[head_] : '\0';
+}
+
+// The same, when something has come that no Sync is answered with: those at the head have been
+// ignored.
+char Pipeline::front_with_answer() {
+    while (front() == 's' || front() == 'S')
+        ++head_;
+    return front();
+}
+
+// The COPY at the head goes on or has ended well: what was sent within it has been ignored.
+void Pipeline::drop_ignored_syncs(std::size_t from) {
+    const auto begin = pending_.begin() + static_cast<std::ptrdiff_t>(from);
+    pending_.erase(begin, std::find_if(begin, pending_.end(), [](char c) { return c != 's'; }));
 }
 
 // Takes the head off.
@@ -93,7 +113,11 @@ void Pipeline::compact() {
 }
 
 void Pipeline::advance(char type, char first) {
-    const char at = front();
+    constexpr std::string_view answers_to_requests = "123TnCIsGHWV";
+    const bool answer = answers_to_requests.find(type) != std::string_view::npos;
+    const char at = answer ? front_with_answer() : front();
+    if (answer && at != '\0')
+        drop_ignored_syncs(head_ + 1);
     const auto answers = [at](char request) { return at == request; };
     switch (type) {
         case '1':  // ParseComplete
@@ -138,6 +162,8 @@ void Pipeline::advance(char type, char first) {
 // An error: of the request at the head, and everything else up to the Sync is discarded.
 void Pipeline::fail() {
     copy_in_ = false;
+    while (front() == 's')  // ignored: behind the error of a COPY a Sync has none of its own
+        ++head_;
     const char at = front();
     if (at == '\0' || at == 'S') {
         skipping_ = at == '\0' && unfinished_;
@@ -148,7 +174,7 @@ void Pipeline::fail() {
         return;
     }
     pop(Outcome::failed);
-    while (head_ < pending_.size() && pending_[head_] != 'S')
+    while (head_ < pending_.size() && pending_[head_] != 'S' && pending_[head_] != 's')
         pop(Outcome::skipped);
     // The Sync may have been sent as an end that the server ignores, in a COPY; then Z ends it.
     skipping_ = head_ == pending_.size() && !overflow_;
@@ -156,26 +182,44 @@ void Pipeline::fail() {
 
 // The sequence at the head has ended.
 void Pipeline::ready() {
+    if (front() == 's') {  // behind the error of a COPY, it has not been ignored
+        ++head_;
+        copy_in_ = skipping_ = false;
+        return;
+    }
     while (head_ < pending_.size() && !ends_sequence(pending_[head_]))
         pop(Outcome::failed);
     if (head_ < pending_.size())
         pop(failed_ ? Outcome::failed : Outcome::done);
-    front();  // ends of copy data left over
+    front();  // copy data left over
     failed_ = copy_in_ = skipping_ = false;
 }
 
 // The server takes copy data for the request at the head: it ignores each Sync up to the data's
-// end.
+// end. Or up to an error in the data: of a Sync that was sent behind some it is not known.
 void Pipeline::copy_in_begins() {
     const char at = front();
     if (at == '\0')
         return;
-    const auto begin = pending_.begin() + static_cast<std::ptrdiff_t>(head_) + 1;
-    const auto end = std::find(begin, pending_.end(), 'c');
-    copy_in_ = end == pending_.end();
-    const auto kept = std::remove(begin, end, 'S');
-    const bool ignored = kept != end;
-    pending_.erase(kept, copy_in_ ? end : end + 1);
+    std::string unclear;
+    bool ignored = false;
+    auto next = head_ + 1;
+    for (; next < pending_.size(); ++next) {
+        const char sent = pending_[next];
+        if (sent != 'S' && sent != 'd')
+            break;
+        if (sent == 'd')
+            unclear += unclear.empty() ? "d" : "";
+        else if (!unclear.empty())
+            unclear += 's';
+        ignored = ignored || sent == 'S';
+    }
+    copy_in_ = next == pending_.size();
+    if (!copy_in_ && pending_[next] == 'c')
+        ++next;
+    if (!unclear.empty())
+        unclear.erase(0, 1);
+    pending_.replace(head_ + 1, next - head_ - 1, unclear);
     if (copy_in_ && at == 'E' && ignored)
         unfinished_ = true;  // the Sync that counts is yet to come
 }

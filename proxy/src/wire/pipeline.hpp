@@ -7,8 +7,8 @@
 // gets no ReadyForQuery for that Sync. Reference: "Message Flow" in PostgreSQL's documentation.
 //
 // Fed with both directions' messages in the order in which the door sees them. Where that order
-// leaves something open (a Sync that crosses the error of a COPY) a request may be counted as
-// outstanding that is none, until the next sequence ends: better than the other way round.
+// leaves something open (Syncs among copy data that has an error) a request may be counted as
+// outstanding that is none: better than the other way round.
 #pragma once
 
 #include <cstddef>
@@ -95,6 +95,8 @@ class Pipeline {
     void advance(char type, char first);
     bool push(char type, Tag tag);
     char front();
+    char front_with_answer();
+    void drop_ignored_syncs(std::size_t from);
     void pop(Outcome outcome);
     void fail();
     void ready();
@@ -102,7 +104,8 @@ class Pipeline {
     void compact();
 
     // From head_ on what the server has still to come to: the types of Parse, Bind, Describe,
-    // Close, Execute, Sync, Query and FunctionCall, and c for the end of copy data.
+    // Close, Execute, Sync, Query and FunctionCall; d and c for copy data and its end that came
+    // before the server takes any, s for a Sync that it ignores unless the data has an error.
     std::string pending_;
     std::size_t head_ = 0;
     std::vector<Tag> tags_;  // from first_tag_ on those of the queries among them

@@ -13,7 +13,7 @@ constexpr const char* unix_socket_name = "wire-unix";
 
 Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire& settings,
                timing::Timing* timing)
-    : shared_(std::make_shared<Shared>(settings)) {
+    : settings_(settings), shared_(std::make_shared<Shared>()) {
     for (unsigned i = 0; i < contexts.size(); ++i)
         workers_.push_back(std::make_shared<Worker>(*contexts[i], shared_, timing, i));
 }
@@ -26,9 +26,9 @@ std::optional<std::string> Server::start() {
 }
 
 std::optional<std::string> Server::start(Listeners& listeners) {
-    if (auto error = reload_certificates())
+    if (auto error = reload(settings_))
         return error;
-    const auto& listen = shared_->settings.listen;
+    const auto& listen = settings_.listen;
     const auto threads = static_cast<unsigned>(workers_.size());
     const auto sockets = listeners.open("wire", listen.host, listen.port, threads);
     if (!sockets)
@@ -44,7 +44,7 @@ std::optional<std::string> Server::start(Listeners& listeners) {
 }
 
 std::optional<std::string> Server::listen_on_unix_socket(Listeners& listeners) {
-    const auto& directory = shared_->settings.socket_directory;
+    const auto& directory = settings_.socket_directory;
     if (directory.empty())
         return std::nullopt;
     auto error = unix_listener_.open(directory, port_, listeners.take(unix_socket_name));
@@ -57,8 +57,14 @@ std::optional<std::string> Server::listen_on_unix_socket(Listeners& listeners) {
     return error;
 }
 
-std::optional<std::string> Server::reload_certificates() {
-    return shared_->tls.load(shared_->settings);
+std::optional<std::string> Server::reload(const config::Wire& settings) {
+    auto contexts = tls::load(settings);
+    if (!contexts)
+        return std::move(contexts).error();
+    const auto terms = std::make_shared<const Terms>(Terms{settings, std::move(contexts).value()});
+    for (const auto& worker : workers_)
+        net::post(worker->context(), [worker, terms] { worker->adopt_terms(terms); });
+    return std::nullopt;
 }
 
 void Server::stop(TimePoint deadline, bool replaced) {
@@ -71,6 +77,7 @@ Stats Server::stats() const {
     Stats sum;
     sum.sockets_now = shared_->sockets.load(std::memory_order_relaxed);
     sum.connections_now = shared_->sessions.load(std::memory_order_relaxed);
+    sum.startups_now = shared_->startups.load(std::memory_order_relaxed);
     sum.cancels_now = shared_->cancels.load(std::memory_order_relaxed);
     for (const auto& worker : workers_) {
         const auto& counters = worker->counters();

@@ -11,6 +11,8 @@
 //   proxy_protocol   the header that a load balancer puts in front, a pure parser
 //   tls, leg      a socket with TLS on it or not, and the certificates for that
 //   upstream      connecting to the server behind the door
+//   cancel_keys   which of its addresses a cancel request is for
+//   terms         the settings of the day
 //   session       one client from accept to close
 //   worker        one thread's listeners and sessions
 #pragma once
@@ -48,9 +50,10 @@ class Server {
     std::optional<std::string> start(Listeners& listeners);
     std::optional<std::string> start();
 
-    // Reads the certificate, its key and the upstream's authorities again, for connections to come.
-    // Returns what is wrong with them; those in use stay then. From any thread.
-    std::optional<std::string> reload_certificates();
+    // Has these settings, but for where it listens, hold for connections to come. The certificate,
+    // its key and the upstream's authorities are read again. Returns what is wrong with them; all
+    // stays as it was then. From any thread.
+    std::optional<std::string> reload(const config::Wire& settings);
 
     // Port listened on, also where the configuration says 0.
     std::uint16_t port() const { return port_; }
@@ -67,6 +70,7 @@ class Server {
   private:
     std::optional<std::string> listen_on_unix_socket(Listeners& listeners);
 
+    const config::Wire settings_;  // at the start
     std::shared_ptr<Shared> shared_;
     std::vector<std::shared_ptr<Worker>> workers_;
     UnixListener unix_listener_;

@@ -34,6 +34,7 @@ Session::~Session() {
 
 void Session::start() {
     arm(worker_->settings().startup_timeout, Phase::startup);
+    worker_->wait_for_client(*this);
     net::co_spawn(
         timer_.get_executor(),
         [self = shared_from_this()]() -> Task<> {
@@ -50,26 +51,19 @@ void Session::start() {
 Task<> Session::copy_to_server() {
     error_code ec;
     for (;;) {
-        if (!client_.buffered())
-            co_await client_.socket().async_wait(client_.wait_to_read(), capture(ec));
-        if (ec)
-            break;
-        auto buffer = worker_->buffers().take();
-        const auto n = client_.read_now(buffer.data(), BufferPool::buffer_size, ec);
-        if (would_block(ec))
-            continue;
+        std::optional<BufferPool::Buffer> block;
+        const auto bytes = co_await client_.read(worker_->buffers(), block, ec);
         if (ec)
             break;
         if (phase_ == Phase::closing || server_broken_)
             continue;
-        const std::string_view bytes{buffer.data(), n};
-        worker_->counters().client_bytes.add(n);
+        worker_->counters().client_bytes.add(bytes.size());
         if (!observe_client(bytes)) {
             fail({"08P01", "invalid message length"});
             continue;
         }
         const auto written = server_.write_now(bytes, ec);
-        if (!ec && written < n)
+        if (!ec && written < bytes.size())
             ec = co_await server_.write(bytes.substr(written));
         server_broken_ = bool(ec);  // what it last said is still on its way to the client
     }
@@ -83,18 +77,11 @@ Task<> Session::copy_to_server() {
 Task<> Session::copy_to_client() {
     error_code ec;
     for (;;) {
-        if (!server_.buffered())
-            co_await server_.socket().async_wait(server_.wait_to_read(), capture(ec));
+        std::optional<BufferPool::Buffer> block;
+        auto bytes = co_await server_.read(worker_->buffers(), block, ec);
         if (ec)
             break;
-        auto buffer = worker_->buffers().take();
-        const auto n = server_.read_now(buffer.data(), BufferPool::buffer_size, ec);
-        if (would_block(ec))
-            continue;
-        if (ec)
-            break;
-        std::string_view bytes{buffer.data(), n};
-        worker_->counters().server_bytes.add(n);
+        worker_->counters().server_bytes.add(bytes.size());
         std::string explained;
         if (phase_ == Phase::login && client_.encrypted() && server_.encrypted() &&
             from_server_.at_boundary()) {
@@ -144,6 +131,8 @@ bool Session::observe_client(std::string_view bytes) {
         });
     if (times_)
         times_->client_read_ends();
+    if (phase_ == Phase::login && messages > 0 && from_client_.at_boundary())
+        worker_->heard_from(*this);
     worker_->counters().client_messages.add(messages);
     worker_->counters().queries.add(queries);
     return in_step;
@@ -168,11 +157,28 @@ bool Session::observe_server(std::string_view bytes) {
         times_->server_read_ends();
     worker_->counters().server_messages.add(messages);
     answered_ = true;
-    if (phase_ == Phase::login && pipeline_.started()) {
-        phase_ = Phase::open;
-        timer_.cancel();
-    }
-    return in_step;
+    if (phase_ != Phase::login || !in_step)
+        return in_step;
+    if (key_reader_)
+        key_reader_->feed(bytes);
+    if (pipeline_.started())
+        logged_in();
+    else if (from_server_.at_boundary())
+        worker_->wait_for_client(*this);
+    return true;
+}
+
+void Session::logged_in() {
+    phase_ = Phase::open;
+    timer_.cancel();
+    worker_->heard_from(*this);
+    if (!key_reader_)
+        return;
+    error_code ec;
+    const auto address = server_.socket().remote_endpoint(ec);
+    if (!ec && !key_reader_->key().empty())
+        cancel_key_.emplace(worker_->shared().cancel_keys, key_reader_->key(), address);
+    key_reader_.reset();
 }
 
 void Session::drain() {
@@ -196,6 +202,18 @@ void Session::leave_if_idle() {
 void Session::refuse(const Fatal& error) {
     worker_->counters().refused.add();
     fail(error);
+    worker_->wait_for_client(*this);
+}
+
+// Closes the session, whose client has let us wait longer than others.
+void Session::give_way() {
+    if (phase_ != Phase::closing)  // it has been told, and counted
+        worker_->counters().refused.add();
+    if (phase_ == Phase::login && !client_write_) {
+        error_code ignored;
+        client_.write_now(encode({"53300", "too many clients have yet to log in"}), ignored);
+    }
+    close();
 }
 
 // Tells the client why, unless that would end up inside another message, and closes.
@@ -217,6 +235,7 @@ void Session::linger() {
 
 void Session::close() {
     phase_ = Phase::closing;
+    worker_->heard_from(*this);
     client_.close();
     server_.close();
     timer_.cancel();

@@ -14,6 +14,7 @@
 #include <boost/intrusive/list_hook.hpp>
 
 #include "runtime/asio.hpp"
+#include "wire/cancel_keys.hpp"
 #include "wire/error_response.hpp"
 #include "wire/leg.hpp"
 #include "wire/pipeline.hpp"
@@ -52,6 +53,7 @@ class Session : public std::enable_shared_from_this<Session>,
     Task<> open(std::string_view bytes, std::size_t length);
     Task<bool> connect_upstream();
     Task<> forward_cancel(std::string_view packet);
+    Task<> send_cancel(std::string_view packet);
 
     Task<> copy_to_server();
     Task<> copy_to_client();
@@ -59,16 +61,21 @@ class Session : public std::enable_shared_from_this<Session>,
     bool observe_client(std::string_view bytes);
     bool observe_server(std::string_view bytes);
 
+    void logged_in();
     void leave_if_idle();
     void refuse(const Fatal& error);
+    void give_way();
     void fail(const Fatal& error);
     void linger();
     void arm(Clock::duration after, Phase phase);
     void expired();
 
-    friend class Worker;  // counts what was admitted
+    friend class Worker;  // counts what was admitted, and who waits for a client
+    using WaitingHook = boost::intrusive::list_member_hook<
+        boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
     std::shared_ptr<Worker> worker_;
+    WaitingHook waiting_hook_;
     Leg client_;
     Leg server_;
     Timer timer_;
@@ -78,11 +85,13 @@ class Session : public std::enable_shared_from_this<Session>,
     Pipeline pipeline_;
     std::optional<net::ip::address> address_;  // the client's; none: by a Unix socket
     std::unique_ptr<StatementTimes> times_;    // null: nothing is timed
-    bool admitted_ = false;                    // counted among the sessions
-    bool answered_ = false;                    // the upstream has sent something
-    bool client_write_ = false;                // a write to the client is under way
-    bool server_broken_ = false;               // the upstream takes no more
-    bool reading_client_ = true;               // the coroutine of this direction runs
+    std::unique_ptr<KeyReader> key_reader_;  // in a login to an upstream that is a name
+    std::optional<CancelKeys::Entry> cancel_key_;
+    bool admitted_ = false;       // counted among the sessions
+    bool answered_ = false;       // the upstream has sent something
+    bool client_write_ = false;   // a write to the client is under way
+    bool server_broken_ = false;  // the upstream takes no more
+    bool reading_client_ = true;  // the coroutine of this direction runs
     bool reading_server_ = false;
 };
 

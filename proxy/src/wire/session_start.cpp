@@ -161,8 +161,8 @@ Task<bool> Session::begin_tls(bool asked_for) {
     error_code ec;
     if (asked_for)
         client_.write_now("S", ec);
-    const auto context = worker_->shared().tls.for_clients();
-    const auto error = co_await client_.accept_tls(*context);
+    const auto terms = worker_->terms();
+    const auto error = co_await client_.accept_tls(*terms->tls.clients);
     if (phase_ == Phase::closing)
         co_return false;
     if (!error.empty()) {
@@ -182,9 +182,10 @@ Task<bool> Session::begin_tls(bool asked_for) {
 // Opens the way to the upstream and sends it `bytes`: the startup message of `length` and whatever
 // the client sent behind it. On return the session is in login, or closing.
 Task<> Session::open(std::string_view bytes, std::size_t length) {
-    const auto& settings = worker_->settings();
+    worker_->heard_from(*this);
     auto& shared = worker_->shared();
-    if (shared.sessions.fetch_add(1, std::memory_order_relaxed) >= settings.max_connections) {
+    if (shared.sessions.fetch_add(1, std::memory_order_relaxed) >=
+        worker_->settings().max_connections) {
         shared.sessions.fetch_sub(1, std::memory_order_relaxed);
         refuse({"53300", "sorry, too many clients already"});
         co_return;
@@ -195,7 +196,7 @@ Task<> Session::open(std::string_view bytes, std::size_t length) {
         times_ = std::make_unique<StatementTimes>(*worker_->statements(),
                                                   address_ ? address_->to_string() : "[local]");
 
-    arm(settings.connect_timeout, Phase::connecting);
+    arm(worker_->settings().connect_timeout, Phase::connecting);
     const bool reached = co_await connect_upstream();
     if (phase_ == Phase::closing)
         co_return;
@@ -204,7 +205,7 @@ Task<> Session::open(std::string_view bytes, std::size_t length) {
         fail({"08001", "could not connect to the upstream server"});
         co_return;
     }
-    arm(settings.login_timeout, Phase::login);
+    arm(worker_->settings().login_timeout, Phase::login);
     if (!observe_client(bytes.substr(length))) {
         refuse({"08P01", "invalid message length"});
         co_return;
@@ -224,35 +225,62 @@ Task<> Session::open(std::string_view bytes, std::size_t length) {
 }
 
 Task<bool> Session::connect_upstream() {
+    const auto upstream = worker_->upstream();
+    if (upstream->is_name())
+        key_reader_ = std::make_unique<KeyReader>();
     const auto deadline = Clock::now() + worker_->settings().connect_timeout;
-    const auto error = co_await worker_->upstream().connect(server_, deadline);
+    const auto error = co_await upstream->connect(server_, deadline);
     if (phase_ != Phase::closing)
         worker_->upstream_reached(error);
     co_return !error;
 }
 
-// Sends the packet on over a connection of its own. There is no reply; both sides know that it has
-// been seen when the server closes.
+// Sends the packet to the server that gave out its key, or, if that was for a session of another
+// proxy, to each address of the upstream: the others have no such key and do nothing.
 Task<> Session::forward_cancel(std::string_view packet) {
+    worker_->heard_from(*this);
     auto& cancels = worker_->shared().cancels;
     if (cancels.fetch_add(1, std::memory_order_relaxed) >= worker_->settings().max_cancels) {
         worker_->counters().refused.add();
     } else {
         worker_->counters().cancels.add();
         arm(worker_->settings().connect_timeout, Phase::cancelling);
-        const bool reached = co_await connect_upstream();
-        error_code ec = net::error::not_connected;
-        if (reached)
-            ec = co_await server_.write(packet);
-        char ignored[64];
+        co_await send_cancel(packet);
+    }
+    cancels.fetch_sub(1, std::memory_order_relaxed);
+    close();
+}
+
+// Over connections of its own. There is no reply; both sides know that it has been seen when the
+// server closes.
+Task<> Session::send_cancel(std::string_view packet) {
+    const auto upstream = worker_->upstream();
+    const auto deadline = Clock::now() + worker_->settings().connect_timeout;
+    Upstream::Addresses addresses;
+    if (const auto known = worker_->shared().cancel_keys.find(startup::cancel_key(packet)))
+        addresses.push_back(*known);
+    else
+        co_await upstream->look_up(addresses, deadline);
+    char ignored[64];
+    for (std::size_t i = 0; i < addresses.size() && phase_ == Phase::cancelling; ++i) {
+        // As with a session's connection, one that does not answer leaves time for the others.
+        const auto now = Clock::now();
+        const auto share = (deadline - now) / static_cast<int>(addresses.size() - i);
+        Upstream::Addresses one(1, addresses[i]);
+        const auto error = co_await upstream->connect(server_, std::move(one), now + share);
+        if (phase_ != Phase::cancelling)
+            co_return;
+        worker_->upstream_reached(error);
+        if (error)
+            continue;
+        auto ec = co_await server_.write(packet);
         while (!ec) {
             server_.read_now(ignored, sizeof ignored, ec);
             if (would_block(ec))
                 co_await server_.socket().async_wait(server_.wait_to_read(), capture(ec));
         }
+        server_.close();
     }
-    cancels.fetch_sub(1, std::memory_order_relaxed);
-    close();
 }
 
 }  // namespace muster::wire

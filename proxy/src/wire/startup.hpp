@@ -44,6 +44,11 @@ struct Packet {
     std::string_view parameter(std::string_view name) const;
 };
 
+// What a whole cancel request says of its session: its BackendKeyData's body.
+inline std::string_view cancel_key(std::string_view packet) {
+    return packet.substr(8);
+}
+
 // Reads the packet at the start of `bytes`; what comes behind it is not looked at.
 Packet parse(std::string_view bytes);
 

@@ -1,6 +1,8 @@
 #include "wire/tls.hpp"
 
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -84,27 +86,14 @@ std::optional<std::string> load_upstream(const config::Wire& settings, Context& 
 
 }  // namespace
 
-std::optional<std::string> Contexts::load(const config::Wire& settings) {
-    Context clients, upstream;
+Result<Contexts, std::string> load(const config::Wire& settings) {
+    Contexts contexts;
     ERR_clear_error();
-    if (auto error = load_clients(settings, clients))
-        return error;
-    if (auto error = load_upstream(settings, upstream))
-        return error;
-    const std::scoped_lock lock(mutex_);
-    clients_ = std::move(clients);
-    upstream_ = std::move(upstream);
-    return std::nullopt;
-}
-
-Context Contexts::for_clients() const {
-    const std::scoped_lock lock(mutex_);
-    return clients_;
-}
-
-Context Contexts::for_upstream() const {
-    const std::scoped_lock lock(mutex_);
-    return upstream_;
+    if (auto error = load_clients(settings, contexts.clients))
+        return std::move(*error);
+    if (auto error = load_upstream(settings, contexts.upstream))
+        return std::move(*error);
+    return contexts;
 }
 
 std::string openssl_error() {

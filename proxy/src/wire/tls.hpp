@@ -2,34 +2,25 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 
 #include <openssl/ssl.h>
 
 #include "config/config.hpp"
+#include "runtime/result.hpp"
 
 namespace muster::wire::tls {
 
 using Context = std::shared_ptr<SSL_CTX>;
 
-// The contexts of both legs, shared by all threads. A session keeps the one that it began with.
-class Contexts {
-  public:
-    // Reads the files that `settings` name. Returns what is wrong with them, and then goes on with
-    // those read before.
-    std::optional<std::string> load(const config::Wire& settings);
-
-    // Null where the settings have no TLS.
-    Context for_clients() const;
-    Context for_upstream() const;
-
-  private:
-    mutable std::mutex mutex_;
-    Context clients_;
-    Context upstream_;
+// Of both legs; null where the settings have no TLS. A session keeps the one that it began with.
+struct Contexts {
+    Context clients;
+    Context upstream;
 };
+
+// Reads the files that `settings` name. The error says what is wrong with them.
+Result<Contexts, std::string> load(const config::Wire& settings);
 
 // OpenSSL's reason for what has just failed on this thread, and for a failed handshake.
 std::string openssl_error();

@@ -8,13 +8,12 @@
 
 namespace muster::wire {
 
-Upstream::Upstream(net::io_context& context, const config::Wire& settings, const tls::Contexts& tls)
+Upstream::Upstream(net::io_context& context, TermsPtr terms)
     : context_(context),
-      settings_(settings),
-      tls_(tls),
-      service_(std::to_string(settings.upstream.port)),
+      terms_(std::move(terms)),
+      service_(std::to_string(terms_->settings.upstream.port)),
       resolver_(context.get_executor()) {
-    const auto& host = settings.upstream.host;
+    const auto& [host, port] = terms_->settings.upstream;
     if (host.starts_with('/')) {
         fixed_.emplace_back(net::local::stream_protocol::endpoint(host + "/.s.PGSQL." + service_));
         return;
@@ -22,33 +21,43 @@ Upstream::Upstream(net::io_context& context, const config::Wire& settings, const
     error_code not_numeric;
     const auto address = net::ip::make_address(host, not_numeric);
     if (!not_numeric)
-        fixed_.emplace_back(net::ip::tcp::endpoint(address, settings.upstream.port));
+        fixed_.emplace_back(net::ip::tcp::endpoint(address, port));
+}
+
+Task<error_code> Upstream::look_up(Addresses& found, TimePoint deadline) {
+    if (is_name())
+        co_return co_await resolve(found, deadline);
+    found = fixed_;
+    co_return error_code();
 }
 
 Task<std::optional<std::string>> Upstream::connect(Leg& leg, TimePoint deadline) {
-    const auto ec = co_await connect_socket(leg, deadline);
+    Addresses found;
+    const auto ec = co_await look_up(found, deadline);
     if (ec)
         co_return ec.message();
-    auto context = tls_.for_upstream();
-    if (!context)
-        co_return std::nullopt;
-    co_return co_await begin_tls(leg, std::move(context));
+    co_return co_await connect(leg, std::move(found), deadline);
 }
 
-Task<error_code> Upstream::connect_socket(Leg& leg, TimePoint deadline) {
-    Endpoints found;
-    error_code ec;
-    if (fixed_.empty()) {
-        ec = co_await resolve(found, deadline);
-        if (ec)
-            co_return ec;
-    }
-    ec = net::error::host_not_found;
-    for (const auto& endpoint : fixed_.empty() ? found : fixed_) {
-        if (Clock::now() >= deadline)
+Task<std::optional<std::string>> Upstream::connect(Leg& leg, Addresses addresses,
+                                                   TimePoint deadline) {
+    const auto ec = co_await connect_socket(leg, addresses, deadline);
+    if (ec)
+        co_return ec.message();
+    if (!terms_->tls.upstream)
+        co_return std::nullopt;
+    co_return co_await begin_tls(leg);
+}
+
+Task<error_code> Upstream::connect_socket(Leg& leg, const Addresses& addresses,
+                                          TimePoint deadline) {
+    error_code ec = net::error::host_not_found;
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        const auto left = deadline - Clock::now();
+        if (left <= Clock::duration::zero())
             co_return error_code(net::error::timed_out);
-        leg.socket() = Socket(context_.get_executor());
-        co_await leg.socket().async_connect(endpoint, capture(ec));
+        ec = co_await connect_within(leg, addresses[i],
+                                     left / static_cast<int>(addresses.size() - i));
         if (!ec) {
             leg.adopt(std::move(leg.socket()));
             co_return ec;
@@ -59,9 +68,36 @@ Task<error_code> Upstream::connect_socket(Leg& leg, TimePoint deadline) {
     co_return ec;
 }
 
+// operation_aborted if the caller has closed the socket.
+Task<error_code> Upstream::connect_within(Leg& leg, const Protocol::endpoint& address,
+                                          Clock::duration time) {
+    struct Attempt {
+        explicit Attempt(const Executor& executor) : timer(executor) {}
+        Timer timer;
+        bool under_way = true;
+        bool expired = false;
+    };
+    leg.socket() = Socket(context_.get_executor());
+    const auto attempt = std::make_shared<Attempt>(context_.get_executor());
+    attempt->timer.expires_after(time);
+    attempt->timer.async_wait([attempt, &leg](const error_code& cancelled) {
+        if (cancelled || !attempt->under_way)
+            return;
+        attempt->expired = true;
+        error_code ignored;
+        leg.socket().close(ignored);
+    });
+    error_code ec;
+    co_await leg.socket().async_connect(address, capture(ec));
+    attempt->under_way = false;
+    attempt->timer.cancel();
+    co_return attempt->expired ? error_code(net::error::timed_out) : ec;
+}
+
 // Asks for TLS and reads the one byte that answers, and nothing behind it: what came in front of
 // the handshake is not to be taken for what was said inside it (CVE-2021-23222).
-Task<std::optional<std::string>> Upstream::begin_tls(Leg& leg, tls::Context context) {
+Task<std::optional<std::string>> Upstream::begin_tls(Leg& leg) {
+    const auto& settings = terms_->settings;
     auto ec = co_await leg.write(startup::tls_request);
     char answer = 0;
     while (!ec) {
@@ -72,15 +108,15 @@ Task<std::optional<std::string>> Upstream::begin_tls(Leg& leg, tls::Context cont
     }
     if (ec)
         co_return ec.message();
-    if (answer == 'N' && settings_.upstream_tls == "prefer")
+    if (answer == 'N' && settings.upstream_tls == "prefer")
         co_return std::nullopt;
     if (answer != 'S')
         co_return answer == 'N' ? "it does not speak TLS, which wire.upstream_tls demands"
                                 : "it does not answer a request for TLS as PostgreSQL does";
     const auto& name =
-        settings_.upstream_name.empty() ? settings_.upstream.host : settings_.upstream_name;
-    const bool check_name = settings_.upstream_tls == "verify-full";
-    const auto error = co_await leg.connect_tls(*context, name, check_name);
+        settings.upstream_name.empty() ? settings.upstream.host : settings.upstream_name;
+    const bool check_name = settings.upstream_tls == "verify-full";
+    const auto error = co_await leg.connect_tls(*terms_->tls.upstream, name, check_name);
     if (error.empty())
         co_return std::nullopt;
     co_return "TLS: " + error;
@@ -88,16 +124,16 @@ Task<std::optional<std::string>> Upstream::begin_tls(Leg& leg, tls::Context cont
 
 // The lookup runs on the resolver's own thread and cannot be interrupted, so the wait for it is a
 // timer that the answer cancels; an answer that comes too late finds nobody waiting.
-Task<error_code> Upstream::resolve(Endpoints& found, TimePoint deadline) {
+Task<error_code> Upstream::resolve(Addresses& found, TimePoint deadline) {
     struct Lookup {
         explicit Lookup(const Executor& executor) : timer(executor) {}
         Timer timer;
         std::optional<error_code> outcome;
-        Endpoints endpoints;
+        Addresses endpoints;
     };
     const auto lookup = std::make_shared<Lookup>(context_.get_executor());
     lookup->timer.expires_at(deadline);
-    resolver_.async_resolve(settings_.upstream.host, service_,
+    resolver_.async_resolve(terms_->settings.upstream.host, service_,
                             [lookup](error_code ec, TcpResolver::results_type results) {
                                 for (const auto& entry : results)
                                     lookup->endpoints.emplace_back(entry.endpoint());

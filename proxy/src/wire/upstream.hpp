@@ -5,36 +5,44 @@
 #include <string>
 #include <vector>
 
-#include "config/config.hpp"
 #include "runtime/asio.hpp"
 #include "wire/leg.hpp"
-#include "wire/tls.hpp"
+#include "wire/terms.hpp"
 
 namespace muster::wire {
 
+// The caller of a coroutine keeps the upstream until it has ended.
 class Upstream {
   public:
-    // A host that begins with '/' is the directory of a Unix socket named as PostgreSQL names it.
-    // Both arguments outlive the upstream.
-    Upstream(net::io_context& context, const config::Wire& settings, const tls::Contexts& tls);
+    using Addresses = std::vector<Protocol::endpoint>;
 
-    // Connects `leg`, which the caller closes to give up, and begins TLS as configured. Looking a
-    // name up ends by itself at `deadline`. A name with several addresses is tried in order.
+    // A host that begins with '/' is the directory of a Unix socket named as PostgreSQL names it.
+    Upstream(net::io_context& context, TermsPtr terms);
+
+    // Whether it is a name, which may have several addresses and others at another time.
+    bool is_name() const { return fixed_.empty(); }
+
+    // Its addresses now. Looking a name up ends by itself at `deadline`.
+    Task<error_code> look_up(Addresses& found, TimePoint deadline);
+
+    // Connects `leg`, which the caller closes to give up, to the first of `addresses` that takes
+    // it, and begins TLS as configured. One that does not answer leaves time for the others.
     // Returns why it cannot.
+    Task<std::optional<std::string>> connect(Leg& leg, Addresses addresses, TimePoint deadline);
+    // The same with all addresses that it has.
     Task<std::optional<std::string>> connect(Leg& leg, TimePoint deadline);
 
   private:
-    using Endpoints = std::vector<Protocol::endpoint>;
-
-    Task<error_code> connect_socket(Leg& leg, TimePoint deadline);
-    Task<error_code> resolve(Endpoints& found, TimePoint deadline);
-    Task<std::optional<std::string>> begin_tls(Leg& leg, tls::Context context);
+    Task<error_code> connect_socket(Leg& leg, const Addresses& addresses, TimePoint deadline);
+    Task<error_code> connect_within(Leg& leg, const Protocol::endpoint& address,
+                                    Clock::duration time);
+    Task<error_code> resolve(Addresses& found, TimePoint deadline);
+    Task<std::optional<std::string>> begin_tls(Leg& leg);
 
     net::io_context& context_;
-    const config::Wire& settings_;
-    const tls::Contexts& tls_;
+    TermsPtr terms_;
     std::string service_;
-    Endpoints fixed_;  // empty when the host is a name
+    Addresses fixed_;  // empty when the host is a name
     TcpResolver resolver_;
 };
 

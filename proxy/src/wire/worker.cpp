@@ -11,8 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Sockets beyond the sessions and cancels allowed: those whose startup message is yet to come, and
-// those that are being told that there is no room.
+// Sockets beyond the sessions, startups and cancels allowed: those that are just coming or going.
 constexpr std::size_t spare_sockets = 256;
 
 // After a failed accept, which mostly means that there are no descriptors left.
@@ -24,7 +23,6 @@ Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared, timing:
                unsigned thread)
     : context_(context),
       shared_(std::move(shared)),
-      upstream_(context, shared_->settings, shared_->tls),
       unix_acceptor_(context.get_executor()),
       timer_(context.get_executor()) {
     if (timing != nullptr && timing->enabled())
@@ -55,7 +53,6 @@ void Worker::start() {
 template <class Acceptor>
 Task<> Worker::accept(Acceptor& acceptor) {
     Timer pause(context_.get_executor());
-    const auto max_sockets = settings().max_connections + settings().max_cancels + spare_sockets;
     while (!draining_) {
         error_code ec;
         auto peer = co_await acceptor.async_accept(capture(ec));
@@ -67,12 +64,19 @@ Task<> Worker::accept(Acceptor& acceptor) {
             co_await pause.async_wait(capture(ec));
             continue;
         }
+        const auto max_sockets = settings().max_connections + settings().max_startups +
+                                 settings().max_cancels + spare_sockets;
         if (shared_->sockets.load(std::memory_order_relaxed) >= max_sockets) {
             counters_.refused.add();
             continue;
         }
         std::make_shared<Session>(shared_from_this(), Socket(std::move(peer)))->start();
     }
+}
+
+void Worker::adopt_terms(TermsPtr terms) {
+    terms_ = std::move(terms);
+    upstream_ = std::make_shared<Upstream>(context_, terms_);
 }
 
 void Worker::drain(TimePoint deadline) {
@@ -120,7 +124,24 @@ void Worker::join(Session& session) {
     shared_->sockets.fetch_add(1, std::memory_order_relaxed);
 }
 
+void Worker::wait_for_client(Session& session) {
+    if (session.waiting_hook_.is_linked())
+        return;
+    waiting_.push_back(session);
+    const auto waiting = shared_->startups.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (waiting > settings().max_startups && &waiting_.front() != &session)
+        waiting_.front().give_way();
+}
+
+void Worker::heard_from(Session& session) {
+    if (!session.waiting_hook_.is_linked())
+        return;
+    session.waiting_hook_.unlink();
+    shared_->startups.fetch_sub(1, std::memory_order_relaxed);
+}
+
 void Worker::leave(Session& session) {
+    heard_from(session);
     session.unlink();
     shared_->sockets.fetch_sub(1, std::memory_order_relaxed);
     if (session.admitted_)

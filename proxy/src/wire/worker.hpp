@@ -16,6 +16,7 @@
 #include "wire/counters.hpp"
 #include "wire/listener.hpp"
 #include "wire/session.hpp"
+#include "wire/terms.hpp"
 #include "wire/upstream.hpp"
 
 namespace muster::wire {
@@ -38,12 +39,18 @@ class Worker : public std::enable_shared_from_this<Worker> {
     // Takes no new connection, closes sessions as they become idle, and the rest at `deadline`.
     void drain(TimePoint deadline);
 
+    // For connections to come.
+    void adopt_terms(TermsPtr terms);
+
     net::io_context& context() { return context_; }
-    const config::Wire& settings() const { return shared_->settings; }
+    // Of now: not to be kept across a wait.
+    const config::Wire& settings() const { return terms_->settings; }
+    const TermsPtr& terms() const { return terms_; }
     Shared& shared() { return *shared_; }
     Counters& counters() { return counters_; }
     BufferPool& buffers() { return buffers_; }
-    Upstream& upstream() { return upstream_; }
+    // Whoever waits for it keeps it.
+    const std::shared_ptr<Upstream>& upstream() { return upstream_; }
     timing::StatementTable* statements() { return statements_ ? &*statements_ : nullptr; }
     bool draining() const { return draining_; }
 
@@ -56,7 +63,18 @@ class Worker : public std::enable_shared_from_this<Worker> {
     void join(Session& session);
     void leave(Session& session);
 
+    // The session can do nothing until its client says something, and nobody knows who that is.
+    // Where there are too many of these the one that has waited longest here goes.
+    void wait_for_client(Session& session);
+    // Its client has said something, or is gone.
+    void heard_from(Session& session);
+
   private:
+    using Waiting = boost::intrusive::list<
+        Session,
+        boost::intrusive::member_hook<Session, Session::WaitingHook, &Session::waiting_hook_>,
+        boost::intrusive::constant_time_size<false>>;
+
     template <class Acceptor>
     Task<> accept(Acceptor& acceptor);
 
@@ -64,12 +82,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
     std::shared_ptr<Shared> shared_;
     Counters counters_;
     BufferPool buffers_;
-    Upstream upstream_;
+    TermsPtr terms_;
+    std::shared_ptr<Upstream> upstream_;
     std::optional<timing::StatementTable> statements_;
     std::list<TcpAcceptor> acceptors_;
     UnixAcceptor unix_acceptor_;
     Timer timer_;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
+    Waiting waiting_;  // the longest first
     bool draining_ = false;
     bool upstream_down_ = false;
     bool balancer_mistaken_ = false;

@@ -41,6 +41,7 @@ class Echo {
         server_->listen(sockets.value().front());
         port_ = server_->port();
         server_->start();
+        counters_ = server_->counters();
         thread_ = std::thread([this] {
             graceful_ = runtime_.run(10s, [this] {
                 net::post(runtime_.context(0), [server = server_] { server->stop(); });
@@ -58,7 +59,7 @@ class Echo {
     Echo& operator=(const Echo&) = delete;
 
     unsigned short port() const { return port_; }
-    const ServerCounters& counters() const { return server_->counters(); }
+    const ServerCounters& counters() const { return *counters_; }
     void release() {
         net::post(runtime_.context(0), [gate = gate_] { gate->set(); });
     }
@@ -95,6 +96,7 @@ class Echo {
     Runtime runtime_;
     std::shared_ptr<Event> gate_;
     std::shared_ptr<Server> server_;
+    std::shared_ptr<const ServerCounters> counters_;
     std::thread thread_;
     std::uint16_t port_ = 0;
     bool graceful_ = false;

@@ -82,12 +82,11 @@ class Proxy {
                    [&] { return limiter.shared() && limiter.proxies() == proxies; });
     }
 
-    metrics::Registry registry;
-
   private:
     net::io_context contexts_[2];
 
   public:
+    metrics::Registry registry;  // whose series hold what has timers of a context
     Limiter limiter;
 
   private:

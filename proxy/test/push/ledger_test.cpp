@@ -198,6 +198,38 @@ BOOST_AUTO_TEST_CASE(the_hubs_subscription_is_broken_again_and_again) {
     check_equal(sse.ids, changes_of(world, begun));
 }
 
+// Redis and the database are both made anew, and the relay too: it counts from the beginning.
+BOOST_AUTO_TEST_CASE(another_stream_takes_the_place_of_the_one_before) {
+    World world;
+    for (int i = 0; i < 30; ++i) {
+        mark(world);
+    }
+    SseConnection sse(world.proxy->port(), "/events/stream", world.header());
+    WebSocketConnection filtered(world.proxy->port(), "/ws?aggregate_id=after", world.header());
+    for (LiveConnection* one : std::initializer_list<LiveConnection*>{&sse, &filtered}) {
+        BOOST_TEST(one->next_news()->kind == "subscribed");
+    }
+    const std::string before = world.stream().back().id;
+
+    const std::string another = make_database();
+    world.relay.reset();
+    world.redis.cli({"FLUSHALL"});
+    world.relay = std::make_unique<RelayThread>(relay_config(another), world.redis.tcp());
+    for (LiveConnection* one : std::initializer_list<LiveConnection*>{&sse, &filtered}) {
+        const auto reset = one->next_news();
+        BOOST_REQUIRE(reset);
+        BOOST_TEST(reset->kind == "reset", reset->text);
+        BOOST_TEST(member(reset->text, "reason") == "lost");
+    }
+    BOOST_REQUIRE(Session(another).insert("after", "there"));
+    for (LiveConnection* one : std::initializer_list<LiveConnection*>{&sse, &filtered}) {
+        const auto event = one->next_news();
+        BOOST_REQUIRE(event);
+        BOOST_TEST(parse(event->text).key == "there");
+    }
+    BOOST_TEST((*push::StreamId::parse(world.stream().back().id) < *push::StreamId::parse(before)));
+}
+
 BOOST_AUTO_TEST_CASE(who_was_away_too_long_is_reset) {
     World world("", 1000);
     const std::string first = world.stream().front().id;

@@ -69,6 +69,17 @@ BOOST_AUTO_TEST_CASE(line_breaks_of_a_payload_do_not_end_an_event) {
     BOOST_TEST(read->json.size() == text.size());
 }
 
+BOOST_AUTO_TEST_CASE(a_heartbeat_says_up_to_where_all_is_published) {
+    const auto tick = [](const char* message) { return push::tick_of_heartbeat(message); };
+    BOOST_TEST((tick(R"({"epoch":"00ff","tick":12,"snapshot":"3:5:4"})") == 12U));
+    BOOST_TEST((tick(R"( {"epoch" : "" , "tick" : 0})") == 0U));
+    for (const char* wrong : {"", "{}", R"({"epoch":"00ff"})", R"({"tick":12,"epoch":"00ff"})",
+                              R"({"epoch":"00ff","tick":"12"})", R"({"epoch":"00ff","tick":-1})",
+                              R"({"epoch":"00ff","tick":99999999999999999999})"}) {
+        BOOST_TEST(!tick(wrong), wrong);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_reset_of_the_relay_is_one_for_clients) {
     const EventPtr reset =
         Event::parse(message("2199023255552-0", "1099511627778-3", "reset", "muster"));

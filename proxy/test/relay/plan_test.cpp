@@ -84,6 +84,12 @@ BOOST_AUTO_TEST_CASE(the_first_relay_begins_at_the_oldest_tick) {
     BOOST_REQUIRE(plan);
     BOOST_TEST(plan->generation == 8u);
     BOOST_TEST(plan->base == 5u);
+
+    facts.last = {};  // and forgotten by Redis, but not by its subscribers
+    facts.known = StreamId::of(7, 123, 4);
+    plan = decide(facts);
+    BOOST_REQUIRE(plan);
+    BOOST_TEST(plan->generation == 8u);
 }
 
 BOOST_AUTO_TEST_CASE(publishing_goes_on_behind_the_last_entry) {

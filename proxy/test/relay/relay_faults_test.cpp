@@ -383,6 +383,36 @@ BOOST_FIXTURE_TEST_CASE(what_another_database_published_is_taken_back, Fixture) 
                              " FROM muster.generation") == "7,10");
 }
 
+// Redis and the database are made anew while the relay runs: subscribers that stayed hear what
+// comes, behind all that they have heard.
+BOOST_FIXTURE_TEST_CASE(what_both_servers_have_forgotten_is_gone_on_from, Fixture) {
+    test::Subscriber channel(redis, relay.channel);
+    RelayThread thread(relay, redis);
+    {
+        Session session(database);
+        for (int i = 0; i < 10; ++i)
+            BOOST_REQUIRE(session.insert("a", std::to_string(i)));
+    }
+    BOOST_REQUIRE(appears("9"));
+    const auto before = entries();
+    test::postgres().psql("DROP DATABASE " + database + " WITH (FORCE)");
+    server.cli({"FLUSHALL"});
+    test::postgres().psql("CREATE DATABASE " + database);
+    test::load_muster(test::postgres(), database);
+    BOOST_REQUIRE(Session(database).insert("a", "anew"));
+    BOOST_TEST(appears("anew"));
+    const auto after = entries();
+    BOOST_TEST(after.size() == 2u);
+    BOOST_TEST(after.front().event_type == "reset");
+    BOOST_TEST(
+        (*relay::StreamId::parse(before.back().id) < *relay::StreamId::parse(after.front().id)));
+    check_channel(channel, [&] {
+        auto all = before;
+        all.insert(all.end(), after.begin(), after.end());
+        return all;
+    }());
+}
+
 // An asynchronous standby is promoted: what it does not have, but was published, is taken back.
 BOOST_AUTO_TEST_CASE(a_promoted_standby_begins_a_generation) {
     test::RedisServer server;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
@@ -164,17 +165,24 @@ void wait_until(const std::string& what, const std::function<bool()>& condition)
     }
 }
 
+// Below the ports that the kernel gives to connections: tests that run beside this one open many.
 unsigned short free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-        fail("free port");
-    ::close(fd);
-    return ntohs(address.sin_port);
+    thread_local std::minstd_rand random{std::random_device{}()};
+    std::uniform_int_distribution<unsigned short> any(10000, 19999);
+    for (int i = 0; i < 1000; ++i) {
+        const unsigned short port = any(random);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(port);
+        const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const bool bound =
+            fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+        ::close(fd);
+        if (bound)
+            return port;
+    }
+    fail("free port");
 }
 
 std::string read_file(const std::filesystem::path& path) {

@@ -148,6 +148,11 @@ std::string message(char type, std::string_view body) {
     return bytes.append(body);
 }
 
+long resident() {
+    const auto status = read_file("/proc/self/status");
+    return std::stol(status.substr(status.find("VmRSS:") + 6));
+}
+
 std::string error_state(std::string_view bytes) {
     constexpr std::string_view field{"\0C", 2};
     const auto at = bytes.find(field);

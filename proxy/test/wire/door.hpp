@@ -65,6 +65,15 @@ std::string startup_message(const std::string& user, const std::string& database
 // A typed message.
 std::string message(char type, std::string_view body = {});
 
+// Resident memory of this process in kB, and whether it says anything: sanitizers keep what was
+// freed.
+long resident();
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool memory_is_told = false;
+#else
+inline constexpr bool memory_is_told = true;
+#endif
+
 // SQLSTATE inside an ErrorResponse, "" if there is none.
 std::string error_state(std::string_view bytes);
 

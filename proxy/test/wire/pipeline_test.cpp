@@ -78,6 +78,17 @@ const std::pair<const char*, bool> scripts[] = {
     {"<ZI >Q <G >d <E >c <ZI", true},
     {"<ZI >Q <G >d <E <ZI >c >Q", false},
     {"<ZI >Q <G >d <E <ZI >c >Q <C <ZI", true},
+    // A Sync among the data is ignored, or answered if the data before it had an error.
+    {"<ZI >Q >d >S <G >c <C <ZI", true},
+    {"<ZI >Q >d >S <G <E <ZI", false},
+    {"<ZI >Q >d >S <G <E <ZI <ZI", true},
+    {"<ZI >Q <G >d >S <E <ZI", false},
+    {"<ZI >Q <G >d >S <E <ZI <ZI", true},
+    {"<ZI >Q <G >d >S <E <ZI >Q <C <ZI", true},
+    {"<ZI >Q >d >Q <G <E <ZI", false},
+    {"<ZI >Q >d >Q <G <E <ZI <C <ZI", true},
+    {"<ZI >P >B >E >d >S <1 <2 <G >d >S <E <ZI", false},
+    {"<ZI >P >B >E >d >S <1 <2 <G >d >S <E <ZI <ZI >Q <C <ZI", true},
     // The same in the extended protocol: the Sync before the data is not answered.
     {"<ZI >P >B >E >S <G >d >c", false},
     {"<ZI >P >B >E >S <1 <2 <G >d >c >S", false},

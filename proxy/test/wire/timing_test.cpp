@@ -68,11 +68,10 @@ class Timed {
 struct Sleep {
     const char* text;
     const char* seconds;
-    std::chrono::milliseconds least;
 };
-const Sleep sleeps[] = {{"select pg_sleep($1::float8) as first", "0.1", 100ms},
-                        {"select pg_sleep($1::float8) as second", "0.3", 300ms},
-                        {"select pg_sleep($1::float8) as third", "0.05", 50ms}};
+const Sleep sleeps[] = {{"select pg_sleep($1::float8) as first", "0.1"},
+                        {"select pg_sleep($1::float8) as second", "0.3"},
+                        {"select pg_sleep($1::float8) as third", "0.05"}};
 
 // Runs them in one pipeline, with a Sync behind each or one behind all; returns what passed
 // meanwhile.
@@ -127,11 +126,15 @@ BOOST_AUTO_TEST_CASE(each_statement_of_a_pipeline_is_timed_by_itself) {
         const auto figures = timed.figures(one.text);
         BOOST_TEST(figures.times.total == 1u);
         BOOST_TEST(figures.rows == 1u);
-        BOOST_TEST((figures.times.max >= one.least), one.text);
         sum += figures.times.max;
     }
-    // No time is told of twice: together they are no longer than it all took.
+    // No time is told of twice, and none is lost: together they are what it all took. That the
+    // machine is busy may move some of it from one to the next, but not so much.
+    BOOST_TEST((sum >= 450ms));
     BOOST_TEST((sum <= passed));
+    const auto longest = timed.figures(sleeps[1].text).times.max;
+    BOOST_TEST((longest > timed.figures(sleeps[0].text).times.max));
+    BOOST_TEST((longest > timed.figures(sleeps[2].text).times.max));
 }
 
 BOOST_AUTO_TEST_CASE(what_the_server_answers_at_once_shares_the_time) {
@@ -141,7 +144,6 @@ BOOST_AUTO_TEST_CASE(what_the_server_answers_at_once_shares_the_time) {
     std::chrono::nanoseconds sum{0};
     for (const Sleep& one : sleeps) {
         BOOST_TEST(timed.figures(one.text).times.total == 1u);
-        BOOST_TEST((timed.figures(one.text).times.max >= 100ms));
         sum += timed.figures(one.text).times.max;
     }
     BOOST_TEST((sum >= 450ms));

@@ -134,6 +134,15 @@ BOOST_AUTO_TEST_CASE(unencrypted_clients_are_refused_where_it_is_required) {
     BOOST_TEST(pg_value(local, "select 1") == "1");
 }
 
+BOOST_AUTO_TEST_CASE(gssapi_is_declined_and_tls_begun_in_its_place) {
+    Door door(with_tls(plain()));
+    RawClient client(door.port());
+    client.send(std::string("\0\0\0\x08\x04\xd2\x16\x30", 8));
+    BOOST_TEST(client.receive(1) == "N");
+    client.send(wire::startup::tls_request);
+    BOOST_TEST(client.receive(1) == "S");
+}
+
 BOOST_AUTO_TEST_CASE(a_cancel_request_reaches_an_encrypted_session) {
     auto wire = with_upstream_tls(with_tls(plain()), "require");
     wire.tls = "require";
@@ -378,7 +387,7 @@ BOOST_AUTO_TEST_CASE(certificates_are_read_again_for_connections_to_come) {
     const auto old = pg_connect(door.conninfo(trusted + "sslmode=require"));
     put(second);
     BOOST_TEST(verifies(first));
-    BOOST_TEST(!door.server().reload_certificates().has_value());
+    BOOST_TEST(!door.server().reload(wire).has_value());
     BOOST_TEST(verifies(second));
     BOOST_TEST(!verifies(first));
     BOOST_TEST(pg_value(old, "select 'still here'") == "still here");
@@ -386,12 +395,12 @@ BOOST_AUTO_TEST_CASE(certificates_are_read_again_for_connections_to_come) {
     // What does not fit together is refused, and what is in use stays.
     copy_file(std::filesystem::path(first.file()), file,
               std::filesystem::copy_options::overwrite_existing);
-    const auto mismatch = door.server().reload_certificates();
+    const auto mismatch = door.server().reload(wire);
     BOOST_REQUIRE(mismatch.has_value());
     BOOST_TEST(mismatch->find("wire.tls_key: cannot use \"" + key.string() + "\"") == 0u,
                *mismatch);
     std::filesystem::remove(file);
-    const auto missing = door.server().reload_certificates();
+    const auto missing = door.server().reload(wire);
     BOOST_REQUIRE(missing.has_value());
     BOOST_TEST(missing->find("No such file") != std::string::npos, *missing);
     BOOST_TEST(verifies(second));

@@ -5,6 +5,7 @@
 
 #include "harness/libpq.hpp"
 #include "servers/pgbouncer.hpp"
+#include "wire/bytes.hpp"
 #include "wire/door.hpp"
 
 using namespace muster;
@@ -213,6 +214,40 @@ BOOST_AUTO_TEST_CASE(a_client_that_reads_slowly_stops_its_own_server_only) {
     // It gets everything once it reads.
     slow.send(message('X'));
     BOOST_TEST(slow.receive_all().size() > 64000000u);
+}
+
+// What a large message needs is given back: sessions hold no buffer between two messages.
+BOOST_AUTO_TEST_CASE(large_messages_leave_no_memory_behind) {
+    Door door(settings(postgres().socket_directory(), postgres().port()));
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.emplace_back(door.port());
+        clients.back().send(startup_message("postgres", "postgres"));
+    }
+    const auto before = resident();
+    // Sent and received in pieces: this process is the client's, too.
+    const std::string piece(1 << 20, 'x');
+    for (auto& client : clients) {
+        std::string query = message('Q', "select length('");
+        const std::string rest("')\0", 3);
+        query.resize(1);
+        wire::append_uint32(query, static_cast<std::uint32_t>(4 + 15 + 16 * piece.size() + 3));
+        client.send(query + "select length('");
+        for (int i = 0; i < 16; ++i)
+            client.send(piece);
+        client.send(rest);
+        client.send(message('Q', std::string("select repeat('x', 16 << 20)\0", 29)));
+        std::size_t left = 16 << 20;
+        while (left > 0) {
+            const auto got = client.receive(4096).size();
+            BOOST_REQUIRE(got > 0);
+            left -= std::min(left, got);
+        }
+    }
+    const auto after = resident();
+    BOOST_TEST_MESSAGE(after - before << " kB more");
+    if (memory_is_told)
+        BOOST_TEST(after - before < 4 * 1024);
 }
 
 BOOST_AUTO_TEST_CASE(a_half_closed_client_gets_its_answers) {
