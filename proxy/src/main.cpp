@@ -91,7 +91,7 @@ std::shared_ptr<limit::Limiter> make_limiter(Runtime& runtime, const config::Con
         Part(Runtime& runtime, const config::Config& config, metrics::Registry& whole)
             : registry(whole),
               limiter(runtime.context(0), config.limits, config.redis, registry,
-                      runtime.threads()) {}
+                      runtime.threads(), config.wire_limits) {}
         ~Part() { registry.leave(); }
         metrics::Registry registry;
         limit::Limiter limiter;
@@ -143,6 +143,7 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
                        timing.value()->enabled() ? &timing.value()->statements() : nullptr});
     wire::Server wire(contexts(runtime), config.wire);
     wire::publish_metrics(registry, wire);
+    wire.limit(limiter);
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
     if (config.relay.enabled) {
         relay::publish_metrics(registry, relay);
@@ -159,11 +160,13 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
                           spdlog::error("the wire door's certificates stay as they were: {}",
                                         *error);
                       }
-                      if (!(wanted.limits == running.limits)) {
+                      if (!(wanted.limits == running.limits &&
+                            wanted.wire_limits == running.wire_limits)) {
                           limiter->stop();
                           limiter = make_limiter(runtime, wanted, registry);
                           listeners.close_unused();
                           limiter->start();
+                          wire.limit(limiter);
                       }
                       door.reload(wanted, limiter, checked);
                   });

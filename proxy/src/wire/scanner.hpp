@@ -28,6 +28,15 @@ class Scanner {
     // of step, which no later chunk can repair.
     template <class OnMessage>
     bool feed(std::string_view chunk, OnMessage&& on_message) {
+        feed(chunk, on_message, [](char) { return true; });
+        return in_step();
+    }
+
+    // The same, but stops in front of the first message for which `may_begin(char type)` says no.
+    // Returns how many bytes of `chunk` are behind it then.
+    template <class OnMessage, class MayBegin>
+    std::size_t feed(std::string_view chunk, OnMessage&& on_message, MayBegin&& may_begin) {
+        const auto size = chunk.size();
         while (!chunk.empty() && !lost_) {
             if (skip_ > 0) {
                 const auto n = std::min(skip_, chunk.size());
@@ -35,6 +44,8 @@ class Scanner {
                 chunk.remove_prefix(n);
                 continue;
             }
+            if (have_ == 0 && !may_begin(chunk.front()))
+                break;
             const auto n = std::min(wanted_ - have_, chunk.size());
             std::memcpy(prefix_ + have_, chunk.data(), n);
             have_ += n;
@@ -56,8 +67,10 @@ class Scanner {
             wanted_ = header_size;
             on_message(MessageStart{prefix_[0], body, body > 0 ? prefix_[header_size] : '\0'});
         }
-        return !lost_;
+        return size - chunk.size();
     }
+
+    bool in_step() const { return !lost_; }
 
     // Between two messages: another message may be put into the stream here.
     bool at_boundary() const { return !lost_ && have_ == 0 && skip_ == 0; }

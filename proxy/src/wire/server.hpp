@@ -7,6 +7,8 @@
 //   startup       the untyped first packets, a pure parser
 //   scanner       message boundaries in one direction, pure
 //   pipeline      which requests are outstanding, and whether the session is between two, pure
+//   throttle      when the rate limits have a sequence wait, or refuse it, pure
+//   occupancy     connections by address and user
 //   tls, leg      a socket with TLS on it or not, and the certificates for that
 //   upstream      connecting to the server behind the door
 //   session       one client from accept to close
@@ -45,6 +47,10 @@ class Server {
     // Reads the certificate, its key and the upstream's authorities again, for connections to come.
     // Returns what is wrong with them; those in use stay then. From any thread.
     std::optional<std::string> reload_certificates();
+
+    // Has what `limiter` says about the wire door's clients apply, to sessions that are open too.
+    // Without it nothing is limited. From any thread.
+    void limit(const std::shared_ptr<limit::Limiter>& limiter);
 
     // Port listened on, also where the configuration says 0.
     std::uint16_t port() const { return port_; }
