@@ -215,7 +215,7 @@ BOOST_AUTO_TEST_CASE(quotas_of_the_wire_door) {
     BOOST_TEST((limits.databases.at("batch") == WireLimits::Exception{{}, 7, {}}));
 
     refused("[wire_limits]\nuser_rate = -1\n", 2, {"wire_limits.user_rate", "from 0 to", "not -1"});
-    refused("[wire_limits]\nmax_delay = \"2min\"\n", 2, {"wire_limits.max_delay", "1min"});
+    refused("[wire_limits]\nmax_delay = \"2min\"\n", 2, {"wire_limits.max_delay", "to 60s"});
     refused("[wire_limits]\nrate = 1\n", 2, {"\"rate\"", "user_rate"});
     refused("wire_limit = 1\n", 1, {"[[wire_limit]]"});
     const std::string table = "[[wire_limit]]\n";

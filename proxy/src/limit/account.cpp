@@ -11,18 +11,18 @@ constexpr Nanos report_period = 10'000'000;
 
 }  // namespace
 
-Account::Account(std::shared_ptr<Limiter> limiter, const std::optional<net::ip::address>& address,
-                 const std::string& user, const std::string& database) {
+Account::Account(std::shared_ptr<Limiter> limiter, const std::optional<net::ip::address>& from,
+                 const std::string& user_name, const std::string& database_name) {
     const WirePolicies& policies = limiter->policies_.wire;
     const Nanos now = nanos(Clock::now());
-    if (address && policies.address() != nullptr) {
-        address_ = limiter->wire_addresses_->tag_of(*address);
+    if (from && policies.address() != nullptr) {
+        address_ = limiter->wire_addresses_->tag_of(*from);
     }
-    if (const Policy* policy = policies.user(user)) {
-        user_ = limiter->buckets_.of(user, *policy, now);
+    if (const Policy* policy = policies.user(user_name)) {
+        user_ = limiter->buckets_.of(user_name, *policy, now);
     }
-    if (const Policy* policy = policies.database(database)) {
-        database_ = limiter->buckets_.of(database, *policy, now);
+    if (const Policy* policy = policies.database(database_name)) {
+        database_ = limiter->buckets_.of(database_name, *policy, now);
     }
     if (address_ != 0 || user_ || database_) {
         limiter_ = std::move(limiter);
@@ -108,19 +108,18 @@ void Account::give_back(const std::shared_ptr<Bucket>& bucket, Source source, st
 // Asks Redis for a lease if there are tokens as far as is known here, and else now and then to tell
 // what was used.
 void Account::have_refilled(const std::shared_ptr<Bucket>& bucket, Source source, Nanos now) {
-    if (source == Source::none || bucket->asking.load(std::memory_order_relaxed)) {
+    const bool enough =
+        source == Source::none ||
+        (source == Source::lease && bucket->lease.held(now) > bucket->policy.lease / 2);
+    if (enough || !limiter_->leases_->shared() || bucket->asking.load(std::memory_order_relaxed)) {
         return;
     }
     const Policy& policy = bucket->policy;
     const std::int64_t half = std::max<std::int64_t>(1, policy.lease / 2);
-    if (source == Source::lease && bucket->lease.held(now) > policy.lease / 2) {
-        return;
-    }
     const bool to_report =
         bucket->unreported.load(std::memory_order_relaxed) >= half &&
         now - bucket->asked_at.load(std::memory_order_relaxed) >= report_period;
-    if ((to_report || decide(policy.quota, bucket->arrival.value(), now, half).admitted) &&
-        limiter_->leases_->shared()) {
+    if (to_report || decide(policy.quota, bucket->arrival.value(), now, half).admitted) {
         limiter_->leases_->refill(bucket);
     }
 }

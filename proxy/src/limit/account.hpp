@@ -33,8 +33,8 @@ class Account {
     // Pays for nothing.
     Account() = default;
     // Nobody has an address who is on a Unix socket.
-    Account(std::shared_ptr<Limiter> limiter, const std::optional<net::ip::address>& address,
-            const std::string& user, const std::string& database);
+    Account(std::shared_ptr<Limiter> limiter, const std::optional<net::ip::address>& from,
+            const std::string& user_name, const std::string& database_name);
 
     // Charges `tokens` to each bucket, unless one of them had then a debt of more than `most`
     // nanoseconds; in that case none is charged. From any thread; waits for nothing.

@@ -2,7 +2,9 @@
 // sequence that the quotas do not cover.
 #include "wire/session.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <netinet/in.h>
 

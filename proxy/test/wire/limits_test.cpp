@@ -11,6 +11,7 @@
 #include "harness/libpq.hpp"
 #include "limit/limiter.hpp"
 #include "limit/window.hpp"
+#include "servers/postgres.hpp"
 #include "servers/redis.hpp"
 #include "wire/bytes.hpp"
 #include "wire/door.hpp"
@@ -19,6 +20,7 @@ using namespace muster;
 using namespace muster::test;
 using namespace std::chrono_literals;
 using limit::Account;
+using std::chrono::milliseconds;
 
 namespace {
 
