@@ -1,9 +1,11 @@
-// Sends one query at a fixed rate on several connections, whether the answers keep up or not, and prints how that went.
+// Sends one query at a fixed rate on several connections, whether the answers keep up or not, and
+// prints how that went.
 //
 //   fairness_client CONNINFO RATE CONNECTIONS SECONDS SQL
 //
-// Prints: queries that succeeded, that were refused with 53400, that failed otherwise, and of those that succeeded the
-// median and the 99th percentile in microseconds, from the moment at which each was due.
+// Prints: queries that succeeded, that were refused with 53400, that failed otherwise, and of those
+// that succeeded the median and the 99th percentile in microseconds, from the moment at which each
+// was due.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

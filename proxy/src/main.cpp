@@ -90,8 +90,8 @@ std::shared_ptr<limit::Limiter> make_limiter(Runtime& runtime, const config::Con
     struct Part {
         Part(Runtime& runtime, const config::Config& config, metrics::Registry& whole)
             : registry(whole),
-              limiter(runtime.context(0), config.limits, config.redis, registry,
-                      runtime.threads(), config.wire_limits) {}
+              limiter(runtime.context(0), config.limits, config.redis, registry, runtime.threads(),
+                      config.wire_limits) {}
         ~Part() { registry.leave(); }
         metrics::Registry registry;
         limit::Limiter limiter;
@@ -149,27 +149,26 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
         relay::publish_metrics(registry, relay);
     }
 
-    Reload reload(runtime, registry, config, invocation.overrides,
-                  [&](const config::Config& wanted, const config::Config& running, bool checked) {
-                      spdlog::set_level(spdlog::level::from_str(wanted.log.level));
-                      timing.value()->slow_log().reopen();
-                      if (access_log.value()) {
-                          access_log.value()->reopen();
-                      }
-                      if (const auto error = wire.reload_certificates()) {
-                          spdlog::error("the wire door's certificates stay as they were: {}",
-                                        *error);
-                      }
-                      if (!(wanted.limits == running.limits &&
-                            wanted.wire_limits == running.wire_limits)) {
-                          limiter->stop();
-                          limiter = make_limiter(runtime, wanted, registry);
-                          listeners.close_unused();
-                          limiter->start();
-                          wire.limit(limiter);
-                      }
-                      door.reload(wanted, limiter, checked);
-                  });
+    Reload reload(
+        runtime, registry, config, invocation.overrides,
+        [&](const config::Config& wanted, const config::Config& running, bool checked) {
+            spdlog::set_level(spdlog::level::from_str(wanted.log.level));
+            timing.value()->slow_log().reopen();
+            if (access_log.value()) {
+                access_log.value()->reopen();
+            }
+            if (const auto error = wire.reload_certificates()) {
+                spdlog::error("the wire door's certificates stay as they were: {}", *error);
+            }
+            if (!(wanted.limits == running.limits && wanted.wire_limits == running.wire_limits)) {
+                limiter->stop();
+                limiter = make_limiter(runtime, wanted, registry);
+                listeners.close_unused();
+                limiter->start();
+                wire.limit(limiter);
+            }
+            door.reload(wanted, limiter, checked);
+        });
     runtime.on_signal(SIGHUP, [&reload] { reload.begin(); });
     bool replaced = false;
     Successor successor(runtime.control(), invocation.command);

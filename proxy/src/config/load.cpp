@@ -99,8 +99,7 @@ const toml::array& list_of_tables(unsigned line, const toml::node& node, const c
 }
 
 void read_routes(Config& config, unsigned line, const toml::node& node) {
-    for (const toml::node& route :
-         list_of_tables(line, node, "routes are written as [[route]]")) {
+    for (const toml::node& route : list_of_tables(line, node, "routes are written as [[route]]")) {
         config.routes.push_back(read_route(*route.as_table()));
     }
     check_routes_differ(config.routes);
@@ -128,7 +127,8 @@ void read_file(Config& config, const std::vector<Setting>& table, const toml::ta
         const auto sections = sections_of(table);
         if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
             throw LineError{line, "unknown name \"" + name + "\"; there are the sections " +
-                                      list_of(sections) + ", [[route]] and [[wire_limit]] tables and the keys " +
+                                      list_of(sections) +
+                                      ", [[route]] and [[wire_limit]] tables and the keys " +
                                       list_of(keys_of(table, ""))};
         }
         if (!node.is_table()) {

@@ -339,7 +339,8 @@ std::vector<Setting> settings(Config& c) {
 
         {"wire_limits", "address_rate", whole(c.wire_limits.address.rate, 0, 1000000)},
         {"wire_limits", "address_burst", whole(c.wire_limits.address.burst, 0, 1000000)},
-        {"wire_limits", "address_connections", whole(c.wire_limits.address_connections, 0, 1000000)},
+        {"wire_limits", "address_connections",
+         whole(c.wire_limits.address_connections, 0, 1000000)},
         {"wire_limits", "user_rate", whole(c.wire_limits.user.rate, 0, 1000000)},
         {"wire_limits", "user_burst", whole(c.wire_limits.user.burst, 0, 1000000)},
         {"wire_limits", "user_connections", whole(c.wire_limits.user_connections, 0, 1000000)},

@@ -34,9 +34,8 @@ void read_wire_limit(const toml::table& table, WireLimits& limits) {
     const auto name = named.value_exact<std::string>();
     if (!name || name->empty() || name->size() > longest_name ||
         name->find('\0') != std::string::npos) {
-        throw LineError{line_of(named),
-                        std::string(user != nullptr ? "user" : "database") +
-                            " of a wire_limit must be a name of 1 to 63 bytes"};
+        throw LineError{line_of(named), std::string(user != nullptr ? "user" : "database") +
+                                            " of a wire_limit must be a name of 1 to 63 bytes"};
     }
     if (user == nullptr && table.contains("connections")) {
         throw LineError{line_of(*table.get("connections")),

@@ -65,8 +65,8 @@ Account::Payment Account::pay(std::int64_t tokens, Nanos most, Nanos now) {
         return payment;
     }
     if (address_ != 0) {
-        const Quota share = share_of(limiter_->policies_.wire.address()->quota,
-                                     limiter_->leases_->proxies());
+        const Quota share =
+            share_of(limiter_->policies_.wire.address()->quota, limiter_->leases_->proxies());
         ArrivalTime& arrival = limiter_->wire_addresses_->of(address_, now);
         if (!owes(address, arrival.charge(share, now, tokens, most))) {
             give_back(user_, of_user, tokens);
@@ -101,7 +101,7 @@ void Account::give_back(const std::shared_ptr<Bucket>& bucket, Source source, st
     } else if (source == Source::bucket) {
         bucket->unreported.fetch_sub(tokens, std::memory_order_relaxed);
         bucket->arrival.give_back(share_of(bucket->policy.quota, limiter_->leases_->proxies()),
-                                 tokens);
+                                  tokens);
     }
 }
 
@@ -116,9 +116,8 @@ void Account::have_refilled(const std::shared_ptr<Bucket>& bucket, Source source
     }
     const Policy& policy = bucket->policy;
     const std::int64_t half = std::max<std::int64_t>(1, policy.lease / 2);
-    const bool to_report =
-        bucket->unreported.load(std::memory_order_relaxed) >= half &&
-        now - bucket->asked_at.load(std::memory_order_relaxed) >= report_period;
+    const bool to_report = bucket->unreported.load(std::memory_order_relaxed) >= half &&
+                           now - bucket->asked_at.load(std::memory_order_relaxed) >= report_period;
     if (to_report || decide(policy.quota, bucket->arrival.value(), now, half).admitted) {
         limiter_->leases_->refill(bucket);
     }

@@ -1,9 +1,9 @@
 // What a session of the wire door pays for its queries from: the buckets of its address, its user
 // and its database, as far as these are limited.
 //
-// A query that is under way cannot be taken back, so that an account, unlike a request's key, may be
-// in debt. It never waits for Redis: what no lease covers is charged to the bucket at once, as far
-// as it is known here, and told Redis with the next lease. In any window of t seconds at most
+// A query that is under way cannot be taken back, so that an account, unlike a request's key, may
+// be in debt. It never waits for Redis: what no lease covers is charged to the bucket at once, as
+// far as it is known here, and told Redis with the next lease. In any window of t seconds at most
 // burst + rate * t + proxies * 2n + the debts made in it pass, and what was a debt is paid later.
 #pragma once
 

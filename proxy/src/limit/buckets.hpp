@@ -1,4 +1,5 @@
-// The buckets of API keys, and of the wire door's users and databases, shared by the threads of the process.
+// The buckets of API keys, and of the wire door's users and databases, shared by the threads of the
+// process.
 #pragma once
 
 #include <array>

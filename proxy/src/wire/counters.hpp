@@ -27,9 +27,9 @@ struct alignas(64) Counters {
     metrics::Counter server_bytes;  // read from the upstream
     metrics::Counter server_messages;
     struct Limit {
-        metrics::Counter admitted;            // queries charged to this quota
-        metrics::Counter delayed;             // sequences that have waited for it
-        metrics::Counter refused;             // sequences
+        metrics::Counter admitted;  // queries charged to this quota
+        metrics::Counter delayed;   // sequences that have waited for it
+        metrics::Counter refused;   // sequences
         metrics::Counter refused_connections;
     };
     std::array<Limit, limit::Account::kinds> limits;  // by limit::Account::Kind

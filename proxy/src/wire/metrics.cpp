@@ -37,8 +37,7 @@ void publish_metrics(metrics::Registry& registry, const Server& server) {
             {{"from", "server"}});
 
     constexpr const char* kinds[] = {"address", "user", "database"};
-    const auto limit = [&](const char* name, const char* help,
-                           std::uint64_t Stats::Limit::*field) {
+    const auto limit = [&](const char* name, const char* help, std::uint64_t Stats::Limit::*field) {
         for (std::size_t kind = 0; kind < std::size(kinds); ++kind) {
             registry.counter(std::string("wire_limit_") + name, help, {{"by", kinds[kind]}},
                              [&server, kind, field] {

@@ -96,9 +96,9 @@ class Session : public std::enable_shared_from_this<Session>,
     std::string database_;
     Occupancy::Place address_place_;
     Occupancy::Place user_place_;
-    std::string refusal_;   // of the sequence that is being dropped
-    std::string words_;     // of ours, for copy_to_client() to write between two messages
-    bool waiting_ = false;  // copy_to_server(), for what copy_to_client() does
+    std::string refusal_;         // of the sequence that is being dropped
+    std::string words_;           // of ours, for copy_to_client() to write between two messages
+    bool waiting_ = false;        // copy_to_server(), for what copy_to_client() does
     bool admitted_ = false;       // counted among the sessions
     bool answered_ = false;       // the upstream has sent something
     bool client_write_ = false;   // a write to the client is under way

@@ -195,8 +195,8 @@ std::string sequence(const std::string& sql, bool sync = true) {
            message('E', "\0\0\0\0\0"s) + (sync ? message('S') : "");
 }
 
-// Sixty queries that cannot be stopped: at one a second, whatever follows is refused, and be the test
-// itself kept waiting.
+// Sixty queries that cannot be stopped: at one a second, whatever follows is refused, and be the
+// test itself kept waiting.
 std::string sixty_queries() {
     std::string all;
     for (int i = 0; i < 60; ++i)
@@ -470,7 +470,9 @@ BOOST_AUTO_TEST_CASE(each_user_database_and_address_by_itself) {
     limits.users["locked"] = {1, 1, {}};
     limits.databases["other"] = {1, 2, {}};
     Limited limited(limits);
-    const auto wanted = [&](const std::string& rest) { return until_refused(limited.connect(rest)); };
+    const auto wanted = [&](const std::string& rest) {
+        return until_refused(limited.connect(rest));
+    };
     BOOST_TEST(wanted("user=postgres dbname=other") >= 2);
     BOOST_TEST(limited.counts(Account::database).refused == 1U);
     BOOST_TEST(wanted("user=locked password=secret dbname=postgres") >= 1);
