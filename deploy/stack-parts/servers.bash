@@ -141,14 +141,14 @@ pgbouncer_answers() {
 
 # proxy_command prints the proxy's command line, one argument a line.
 proxy_command() {
-    local login="host=127.0.0.1 dbname=muster passfile=$dir/secrets/pgpass"
+    local login="host=$dir/run dbname=muster passfile=$dir/secrets/pgpass"
     printf '%s\n' "$proxy_program" --config "$dir/conf/proxy.toml" \
         --set "http.listen=127.0.0.1:$(port http)" \
         --set "admin.listen=127.0.0.1:$(port admin)" \
         --set "wire.listen=127.0.0.1:$(port wire)" \
-        --set "wire.upstream=127.0.0.1:$(port pgbouncer)" \
+        --set "wire.upstream=$dir/run:$(port pgbouncer)" \
         --set "database.conninfo=$login port=$(port pgbouncer) user=muster_app" \
-        --set "pgbouncer.conninfo=host=127.0.0.1 port=$(port pgbouncer) dbname=pgbouncer user=muster_stats passfile=$dir/secrets/pgpass" \
+        --set "pgbouncer.conninfo=host=$dir/run port=$(port pgbouncer) dbname=pgbouncer user=muster_stats passfile=$dir/secrets/pgpass" \
         --set "relay.conninfo=$login port=$(port postgres) user=muster_relay_login" \
         --set "redis.address=127.0.0.1:$(port redis)" \
         --set redis.username=muster \

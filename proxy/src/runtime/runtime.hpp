@@ -76,7 +76,8 @@ class Runtime {
 void spawn(net::io_context& context, const char* name, Task<> task);
 
 // Settings of the process that every server needs: SIGPIPE ignored, SIGHUP and SIGUSR2 too
-// until run() has handlers for them, as many open files as allowed.
+// until run() has handlers for them, as many open files as allowed, and up to 16 MB of freed memory
+// kept for the next large answer (of each thread's heap).
 void prepare_process();
 
 }  // namespace muster
