@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::string_view terminate{"X\0\0\0\4", 5};
 
+// How long answers are awaited that the pipeline (pipeline.hpp) may be wrong about. Whoever has
+// asked for something that takes longer than this may ask for one thing more each time.
+constexpr auto patience = std::chrono::seconds(10);
+
 // PostgreSQL cuts longer names of users and databases, so that all of them are the same.
 constexpr std::size_t longest_name = 63;
 
@@ -127,13 +131,14 @@ void Session::apply_limits() {
 Task<> Session::hold(char type) {
     const limit::Nanos most = std::chrono::nanoseconds(worker_->wire_limits().max_delay).count();
     auto now = Clock::now();
+    const auto give_up = now + patience;
     auto decision = throttle_.decide(pipeline_, most, limit::nanos(now));
     while (decision.what == Throttle::Decision::await_answers) {
-        co_await progress(TimePoint::max());
+        co_await progress(give_up);
         if (phase_ != Phase::open)
             co_return;
         now = Clock::now();
-        decision = throttle_.decide(pipeline_, most, limit::nanos(now));
+        decision = throttle_.decide(pipeline_, most, limit::nanos(now), now < give_up);
     }
     if (decision.what == Throttle::Decision::refuse) {
         worker_->limited(decision.kind, whose(decision.kind), false);

@@ -18,10 +18,10 @@ void Throttle::charge_beyond(Nanos now) {
         account_.pay(1, limit::never, now);
 }
 
-Throttle::Decision Throttle::decide(const Pipeline& pipeline, Nanos most, Nanos now) {
+Throttle::Decision Throttle::decide(const Pipeline& pipeline, Nanos most, Nanos now, bool patient) {
     // What the server says next may make the client send something else first: copy data.
-    const bool still_begins = pipeline.at_boundary();
-    if (still_begins && !pipeline.answered() && !pipeline.overflowed())
+    const bool awaited = pipeline.at_boundary() && !pipeline.answered();
+    if (awaited && patient && !pipeline.overflowed())
         return {Decision::await_answers};
     const bool idle = pipeline.idle();
     const auto payment = account_.pay(1, idle ? most : limit::never, now);
@@ -30,9 +30,9 @@ Throttle::Decision Throttle::decide(const Pipeline& pipeline, Nanos most, Nanos 
         return {Decision::refuse, payment.debt, payment.kind};
     if (idle)
         return {Decision::let_pass, payment.debt, payment.kind};
-    // Of a client that has hidden what is outstanding behind too much of it nothing is known but
-    // that it is in debt.
-    if (pipeline.overflowed())
+    // Nothing is known but that it is in debt: of a client that has hidden what is outstanding
+    // behind too much of it, and where an answer is awaited that may never come.
+    if (awaited)
         return {Decision::let_pass, std::min(payment.debt, most), payment.kind};
     return {};
 }

@@ -51,8 +51,9 @@ class Throttle {
         Nanos wait = 0;  // before it passes; of one refused, until it would pass at once
         Account::Kind kind = Account::address;
     };
-    // After let_pass it may begin. `most` is what it may wait.
-    Decision decide(const Pipeline& pipeline, Nanos most, Nanos now);
+    // After let_pass it may begin. `most` is what it may wait, once all is answered. Who is not
+    // `patient` is not told to await answers any more.
+    Decision decide(const Pipeline& pipeline, Nanos most, Nanos now, bool patient = true);
 
     // Drops the sequence that begins with a message of `type`.
     void drop(char type);

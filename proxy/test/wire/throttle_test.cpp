@@ -70,7 +70,9 @@ class Played {
             i += types[i] == 'Z';
         }
     }
-    Throttle::Decision decide(Nanos most) { return throttle.decide(pipeline, most, now); }
+    Throttle::Decision decide(Nanos most, bool patient = true) {
+        return throttle.decide(pipeline, most, now, patient);
+    }
     // What one more query would owe; nothing is charged.
     Nanos debt() {
         auto account = throttle.account();
@@ -346,6 +348,18 @@ BOOST_AUTO_TEST_CASE(what_is_dropped_of_a_refused_sequence) {
     throttle.drop('B');
     BOOST_TEST(sent("BEX") == "BE");
     BOOST_TEST(!throttle.dropping());
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_that_never_comes_is_not_awaited_for_ever) {
+    Quotas quotas(of_user(1));
+    Played session(quotas.account());
+    BOOST_TEST(session.send("QQ") == "Q");
+    BOOST_TEST(session.decide(second).what == What::await_answers);
+    const auto decision = session.decide(50 * millisecond, false);
+    BOOST_TEST(decision.what == What::let_pass);
+    BOOST_TEST(decision.wait == 50 * millisecond);
+    BOOST_TEST(session.send("Q") == "Q");
+    BOOST_TEST(session.debt() == 200 * millisecond);
 }
 
 BOOST_AUTO_TEST_CASE(who_hides_what_is_outstanding_is_delayed) {
