@@ -92,8 +92,8 @@ std::shared_ptr<limit::Limiter> make_limiter(Runtime& runtime, const config::Con
     struct Part {
         Part(Runtime& runtime, const config::Config& config, metrics::Registry& whole)
             : registry(whole),
-              limiter(runtime.context(0), config.limits, config.redis, registry,
-                      runtime.threads()) {}
+              limiter(runtime.context(0), config.limits, config.redis, registry, runtime.threads(),
+                      config.wire_limits) {}
         ~Part() { registry.leave(); }
         metrics::Registry registry;
         limit::Limiter limiter;
@@ -177,29 +177,32 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
                        timing.value()->enabled() ? &timing.value()->statements() : nullptr});
     wire::Server wire(contexts(runtime), config.wire, timing.value().get());
     wire::publish_metrics(registry, wire);
+    wire.limit(limiter);
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
     if (config.relay.enabled) {
         relay::publish_metrics(registry, relay);
     }
 
-    Reload reload(runtime, registry, config, invocation.overrides, http::check_start,
-                  [&](const config::Config& wanted, const config::Config& running, bool checked) {
-                      spdlog::set_level(spdlog::level::from_str(wanted.log.level));
-                      timing.value()->set_slow_query(wanted.timing.slow_query);
-                      timing.value()->slow_log().reopen();
-                      if (access_log.value()) {
-                          access_log.value()->reopen();
-                      }
-                      if (const auto error = wire.reload(wanted.wire)) {
-                          spdlog::error("the wire door's settings stay as they were: {}", *error);
-                      }
-                      if (!(wanted.limits == running.limits)) {
-                          limiter->stop();
-                          limiter = make_limiter(runtime, wanted, registry);
-                          limiter->start();
-                      }
-                      door.reload(wanted, limiter, checked);
-                  });
+    Reload reload(
+        runtime, registry, config, invocation.overrides, http::check_start,
+        [&](const config::Config& wanted, const config::Config& running, bool checked) {
+            spdlog::set_level(spdlog::level::from_str(wanted.log.level));
+            timing.value()->set_slow_query(wanted.timing.slow_query);
+            timing.value()->slow_log().reopen();
+            if (access_log.value()) {
+                access_log.value()->reopen();
+            }
+            if (const auto error = wire.reload(wanted.wire)) {
+                spdlog::error("the wire door's settings stay as they were: {}", *error);
+            }
+            if (!(wanted.limits == running.limits && wanted.wire_limits == running.wire_limits)) {
+                limiter->stop();
+                limiter = make_limiter(runtime, wanted, registry);
+                limiter->start();
+                wire.limit(limiter);
+            }
+            door.reload(wanted, limiter, checked);
+        });
     runtime.on_signal(SIGHUP, [&reload] { reload.begin(); });
 
     for (const auto& error :

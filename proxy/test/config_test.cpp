@@ -77,6 +77,7 @@ BOOST_AUTO_TEST_CASE(what_needs_a_restart_is_kept_and_named) {
     wanted.relay.stream = "other";
     wanted.http.max_connections = 5;
     wanted.limits.standard.rate = 5;
+    wanted.wire_limits.user.rate = 5;
     wanted.database.pool_size = 5;
     wanted.cache.negative_ttl = milliseconds(5);
     wanted.log.level = "debug";
@@ -86,6 +87,7 @@ BOOST_AUTO_TEST_CASE(what_needs_a_restart_is_kept_and_named) {
     BOOST_TEST(wanted.threads == 0U);
     BOOST_TEST(wanted.http.listen.port == 8002);
     BOOST_TEST(wanted.http.max_connections == 5U);
+    BOOST_TEST(wanted.wire_limits.user.rate == 5U);
     BOOST_TEST(wanted.database.pool_size == 5U);
     BOOST_TEST(wanted.log.level == "debug");
 }
@@ -194,6 +196,43 @@ BOOST_AUTO_TEST_CASE(wrong_settings_are_refused_with_their_line) {
         refused("[http]\ntrusted_proxies = \"" + std::string(wrong) + "\"\n", 2,
                 {"http.trusted_proxies", "networks", wrong});
     }
+}
+
+BOOST_AUTO_TEST_CASE(quotas_of_the_wire_door) {
+    BOOST_TEST((accepted("threads = 1\n").wire_limits == WireLimits{}));
+    // In whatever order, for the usual values may stand below the exceptions.
+    const auto limits = accepted(
+                            "[[wire_limit]]\nuser = \"batch\"\nrate = 5\nconnections = 2\n"
+                            "[[wire_limit]]\ndatabase = \"batch\"\nburst = 7\n"
+                            "[wire_limits]\nuser_rate = 100\nuser_burst = 50\n"
+                            "max_delay = \"250ms\"\naddress_connections = 20\n",
+                            {"wire_limits.user_connections=9"})
+                            .wire_limits;
+    BOOST_TEST(limits.user.rate == 100U);
+    BOOST_TEST(limits.user.burst == 50U);
+    BOOST_TEST(limits.user_connections == 9U);
+    BOOST_TEST(limits.address_connections == 20U);
+    BOOST_TEST((limits.max_delay == milliseconds(250)));
+    BOOST_TEST((limits.users.at("batch") == WireLimits::Exception{5, {}, 2}));
+    BOOST_TEST((limits.databases.at("batch") == WireLimits::Exception{{}, 7, {}}));
+
+    refused("[wire_limits]\nuser_rate = -1\n", 2, {"wire_limits.user_rate", "from 0 to", "not -1"});
+    refused("[wire_limits]\nmax_delay = \"2min\"\n", 2, {"wire_limits.max_delay", "to 60s"});
+    refused("[wire_limits]\nrate = 1\n", 2, {"\"rate\"", "user_rate"});
+    refused("wire_limit = 1\n", 1, {"[[wire_limit]]"});
+    const std::string table = "[[wire_limit]]\n";
+    refused(table + "rate = 1\n", 1, {"a user or a database"});
+    refused(table + "user = \"a\"\ndatabase = \"b\"\nrate = 1\n", 1, {"a user or a database"});
+    refused(table + "user = \"\"\nrate = 1\n", 2, {"user", "1 to 63 bytes"});
+    refused(table + "database = 7\nrate = 1\n", 2, {"database", "1 to 63 bytes"});
+    refused(table + "user = \"" + std::string(64, 'u') + "\"\nrate = 1\n", 2, {"1 to 63 bytes"});
+    refused(table + "user = \"a\"\nrate = \"fast\"\n", 3, {"rate", "0 to 1000000"});
+    refused(table + "user = \"a\"\nburst = 1000001\n", 3, {"burst", "0 to 1000000"});
+    refused(table + "user = \"a\"\nspeed = 1\n", 3, {"speed", "rate"});
+    refused(table + "user = \"a\"\n", 1, {"\"a\"", "rate, burst or connections"});
+    refused(table + "database = \"a\"\nconnections = 1\n", 3, {"connections", "of a user"});
+    refused(table + "user = \"a\"\nrate = 1\n" + table + "user = \"a\"\nrate = 2\n", 5,
+            {"\"a\"", "already"});
 }
 
 BOOST_AUTO_TEST_CASE(networks_contain_the_addresses_of_their_prefix) {

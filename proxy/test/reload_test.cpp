@@ -346,3 +346,31 @@ BOOST_AUTO_TEST_CASE(live_updates_go_on) {
     proxy.program.process().signal(SIGTERM);
     BOOST_TEST(proxy.program.exit_code() == 0);
 }
+
+BOOST_AUTO_TEST_CASE(the_wire_doors_limits_change_for_sessions_that_are_open) {
+    const unsigned short wire = free_port();
+    Served proxy("threads = 2\n",
+                 {"--set", "wire.listen=127.0.0.1:" + std::to_string(wire), "--set",
+                  "wire.upstream=127.0.0.1:" + std::to_string(database().port())});
+    const auto session = pg_connect("host=127.0.0.1 user=postgres port=" + std::to_string(wire));
+    const auto refused = [&](int most) {
+        for (int i = 0; i < most; ++i) {
+            const PgResult result(PQexec(session.get(), "select 1"));
+            if (sqlstate(result) == "53400") {
+                return true;
+            }
+        }
+        return false;
+    };
+    BOOST_TEST(!refused(200));
+    const std::string narrow = "threads = 2\n[wire_limits]\nuser_rate = 1\nmax_delay = \"0ms\"\n";
+    proxy.reload(narrow);
+    BOOST_TEST(refused(100000));
+    BOOST_TEST(proxy.shows("wire_limit_refused_total{by=\"user\"} 1"));
+    // A mistake leaves them as they are.
+    proxy.reload(narrow + "[[wire_limit]]\nuser = \"postgres\"\n", "failure");
+    BOOST_TEST(proxy.program.logged("rate, burst or connections"));
+    BOOST_TEST(refused(100000));
+    proxy.reload(narrow + "[[wire_limit]]\nuser = \"postgres\"\nrate = 0\n", "success", 2);
+    BOOST_TEST(!refused(200));
+}

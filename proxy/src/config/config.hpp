@@ -113,6 +113,33 @@ struct Limits {
     bool operator==(const Limits&) const = default;
 };
 
+// Quotas of the wire door's clients: queries a second, and how many may be sent at once.
+struct WireLimits {
+    struct Quota {
+        std::uint32_t rate = 0;   // 0: no limit
+        std::uint32_t burst = 0;  // 0: as many as the rate
+        bool operator==(const Quota&) const = default;
+    };
+    // One `[[wire_limit]]`: what a user or a database has in place of the others' values.
+    struct Exception {
+        std::optional<std::uint32_t> rate;
+        std::optional<std::uint32_t> burst;
+        std::optional<std::uint32_t> connections;  // of a user
+        bool operator==(const Exception&) const = default;
+    };
+    using Exceptions = std::map<std::string, Exception>;  // by name
+    Quota address;  // of an address (IPv6: a /64); clients on a Unix socket have none
+    Quota user;
+    Quota database;
+    std::uint32_t address_connections = 0;  // open at a time; 0: no limit
+    std::uint32_t user_connections = 0;
+    milliseconds max_delay{1000};  // of a query above the quota; it is refused where more is needed
+    Exceptions users;
+    Exceptions databases;
+
+    bool operator==(const WireLimits&) const = default;
+};
+
 // Answers that are kept. Needs the relay of some proxy, and Redis.
 struct Cache {
     bool enabled = true;
@@ -208,6 +235,7 @@ struct Config {
     Relay relay;
     Redis redis;
     Limits limits;
+    WireLimits wire_limits;
     Cache cache;
     Breaker breaker;
     Push push;

@@ -7,6 +7,7 @@
 
 #include "config/routes.hpp"
 #include "config/settings.hpp"
+#include "config/wire_limits.hpp"
 
 namespace muster::config {
 namespace {
@@ -88,13 +89,17 @@ void read_section(const std::vector<Setting>& table, std::string_view section,
     }
 }
 
-void read_routes(Config& config, unsigned line, const toml::node& node) {
+const toml::array& list_of_tables(unsigned line, const toml::node& node, const char* what) {
     const toml::array* list = node.as_array();
     if (list == nullptr || !std::all_of(list->begin(), list->end(),
                                         [](const toml::node& one) { return one.is_table(); })) {
-        throw LineError{line, "routes are written as [[route]] tables"};
+        throw LineError{line, std::string(what) + " tables"};
     }
-    for (const toml::node& route : *list) {
+    return *list;
+}
+
+void read_routes(Config& config, unsigned line, const toml::node& node) {
+    for (const toml::node& route : list_of_tables(line, node, "routes are written as [[route]]")) {
         config.routes.push_back(read_route(*route.as_table()));
     }
     check_routes_differ(config.routes);
@@ -108,6 +113,13 @@ void read_file(Config& config, const std::vector<Setting>& table, const toml::ta
             read_routes(config, line, node);
             continue;
         }
+        if (name == "wire_limit") {
+            for (const toml::node& one : list_of_tables(
+                     line, node, "quotas of one user or database are written as [[wire_limit]]")) {
+                read_wire_limit(*one.as_table(), config.wire_limits);
+            }
+            continue;
+        }
         if (const Setting* setting = find(table, "", name)) {
             store(*setting, node);
             continue;
@@ -115,7 +127,8 @@ void read_file(Config& config, const std::vector<Setting>& table, const toml::ta
         const auto sections = sections_of(table);
         if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
             throw LineError{line, "unknown name \"" + name + "\"; there are the sections " +
-                                      list_of(sections) + ", [[route]] tables and the keys " +
+                                      list_of(sections) +
+                                      ", [[route]] and [[wire_limit]] tables and the keys " +
                                       list_of(keys_of(table, ""))};
         }
         if (!node.is_table()) {

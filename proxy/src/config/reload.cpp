@@ -10,7 +10,7 @@ namespace muster::config {
 namespace {
 
 // Everything else is built into what was made at start: sockets, threads, subscriptions.
-constexpr std::array<std::string_view, 3> sections{"breaker", "database", "limits"};
+constexpr std::array<std::string_view, 4> sections{"breaker", "database", "limits", "wire_limits"};
 constexpr std::array<std::string_view, 7> names{
     "cache.l2",          "cache.l2_timeout",     "cache.negative_ttl", "cache.stale_if_error",
     "timing.slow_query", "timing.server_timing", "log.level"};

@@ -339,6 +339,17 @@ std::vector<Setting> settings(Config& c) {
         {"limits", "address_rate", whole(c.limits.address.rate, 1, 1000000)},
         {"limits", "address_burst", whole(c.limits.address.burst, 1, 1000000)},
 
+        {"wire_limits", "address_rate", whole(c.wire_limits.address.rate, 0, 1000000)},
+        {"wire_limits", "address_burst", whole(c.wire_limits.address.burst, 0, 1000000)},
+        {"wire_limits", "address_connections",
+         whole(c.wire_limits.address_connections, 0, 1000000)},
+        {"wire_limits", "user_rate", whole(c.wire_limits.user.rate, 0, 1000000)},
+        {"wire_limits", "user_burst", whole(c.wire_limits.user.burst, 0, 1000000)},
+        {"wire_limits", "user_connections", whole(c.wire_limits.user_connections, 0, 1000000)},
+        {"wire_limits", "database_rate", whole(c.wire_limits.database.rate, 0, 1000000)},
+        {"wire_limits", "database_burst", whole(c.wire_limits.database.burst, 0, 1000000)},
+        {"wire_limits", "max_delay", duration(c.wire_limits.max_delay, 0ms, 1min)},
+
         {"cache", "enabled", flag(c.cache.enabled)},
         {"cache", "l1_bytes", bytes(c.cache.l1_bytes, MiB, 1024 * 1024 * MiB)},
         {"cache", "l2", flag(c.cache.l2)},

@@ -24,7 +24,7 @@ std::uint64_t mixed(std::uint64_t value) {
 Addresses::Addresses() : seed_(random_seed()), table_(sets) {}
 
 // Addresses are their senders' choice, so which of them meet must not be.
-std::uint64_t Addresses::hash_of(const boost::asio::ip::address& address) const {
+std::uint64_t Addresses::tag_of(const boost::asio::ip::address& address) const {
     std::uint64_t part = 0;
     std::uint64_t family = 4;
     if (address.is_v4()) {
@@ -34,14 +34,13 @@ std::uint64_t Addresses::hash_of(const boost::asio::ip::address& address) const 
         std::memcpy(&part, bytes.data(), sizeof part);
         family = 6;
     }
-    return mixed(mixed(part ^ seed_) + seed_ + family) | 1;  // never 0
+    return mixed(mixed(part ^ seed_) + seed_ + family) | 1;
 }
 
 // Two threads that bring the same new address at the same moment may give it two slots, and one
 // that is slow may charge a slot that has just changed hands. Neither lets more through than two
 // buckets would, and both pass.
-ArrivalTime& Addresses::of(const boost::asio::ip::address& address, Nanos now) {
-    const std::uint64_t tag = hash_of(address);
+ArrivalTime& Addresses::of(std::uint64_t tag, Nanos now) {
     Set& set = table_[(tag >> 32) % sets];
     for (;;) {
         Slot* victim = nullptr;

@@ -26,7 +26,13 @@ class Addresses {
 
     // The bucket of an address: of IPv6 its /64, for that is what one sender has. From any thread;
     // it stays usable for ever, though later it may be another address's.
-    ArrivalTime& of(const boost::asio::ip::address& address, Nanos now);
+    ArrivalTime& of(const boost::asio::ip::address& address, Nanos now) {
+        return of(tag_of(address), now);
+    }
+
+    // The same in two steps, for who comes often. A tag is never 0.
+    std::uint64_t tag_of(const boost::asio::ip::address& address) const;
+    ArrivalTime& of(std::uint64_t tag, Nanos now);
 
     // Slots whose bucket is not full.
     std::size_t busy(Nanos now) const;
@@ -39,8 +45,6 @@ class Addresses {
     struct alignas(64) Set {
         std::array<Slot, ways> slots;
     };
-
-    std::uint64_t hash_of(const boost::asio::ip::address& address) const;
 
     const std::uint64_t seed_;
     std::vector<Set> table_;

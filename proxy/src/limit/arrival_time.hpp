@@ -21,7 +21,20 @@ class ArrivalTime {
         }
     }
 
-    // Undoes a take() of `cost` tokens.
+    // Takes `cost` tokens whether they are there or not, unless that made a debt of more than
+    // `most` nanoseconds. Returns the debt, whether they were taken or not.
+    Nanos charge(const Quota& quota, Nanos now, std::int64_t cost, Nanos most) {
+        Nanos known = value_.load(std::memory_order_relaxed);
+        for (;;) {
+            const Decision decision = limit::charge(quota, known, now, cost);
+            if (decision.retry_after > most ||
+                value_.compare_exchange_weak(known, decision.arrival, std::memory_order_relaxed)) {
+                return decision.retry_after;
+            }
+        }
+    }
+
+    // Undoes a take() or charge() of `cost` tokens.
     void give_back(const Quota& quota, std::int64_t cost) {
         value_.fetch_sub(quota.interval * cost, std::memory_order_relaxed);
     }

@@ -1,4 +1,5 @@
-// The buckets of API keys, shared by the threads of the process.
+// The buckets of API keys, and of the wire door's users and databases, shared by the threads of the
+// process.
 #pragma once
 
 #include <array>
@@ -18,7 +19,7 @@ namespace muster::limit {
 struct Bucket {
     Bucket(std::string id_, const Policy& policy_) : id(std::move(id_)), policy(policy_) {}
 
-    const std::string id;  // "standard:6e0c…": the tier and the key's id
+    const std::string id;  // "standard:6e0c…", "wire-user:alice": the policy's name and whose
     const Policy& policy;
     // What may pass here without asking.
     Lease lease;

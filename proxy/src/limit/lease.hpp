@@ -16,6 +16,10 @@ class Lease {
 
     // Takes `cost` tokens; returns how many are left, or nothing if there are not so many.
     std::optional<std::int64_t> take(std::int64_t cost, Nanos now);
+    // Undoes a take().
+    void give_back(std::int64_t cost) {
+        word_.fetch_add(static_cast<std::uint64_t>(cost), std::memory_order_relaxed);
+    }
     // Adds tokens; with them all that is held expires at `expires`, to the millisecond.
     void deposit(std::int64_t tokens, Nanos now, Nanos expires);
     std::int64_t held(Nanos now) const;

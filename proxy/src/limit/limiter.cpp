@@ -5,10 +5,13 @@
 
 namespace muster::limit {
 Limiter::Limiter(net::io_context& home, const config::Limits& limits, const config::Redis& redis,
-                 metrics::Registry& registry, unsigned threads)
+                 metrics::Registry& registry, unsigned threads,
+                 const config::WireLimits& wire_limits)
     : enabled_(limits.enabled),
-      kept_policies_(std::make_shared<const Policies>(limits)),
+      wire_limits_(wire_limits),
+      kept_policies_(std::make_shared<const Policies>(limits, wire_limits)),
       policies_(*kept_policies_),
+      wire_addresses_(policies_.wire.address() ? std::make_unique<Addresses>() : nullptr),
       leases_(std::make_shared<Leases>(home, redis, kept_policies_)) {
     for (unsigned i = 0; i < threads; ++i) {
         counts_.push_back(std::make_unique<Counts>());
@@ -19,7 +22,7 @@ Limiter::Limiter(net::io_context& home, const config::Limits& limits, const conf
 Limiter::~Limiter() = default;
 
 void Limiter::start() {
-    if (enabled_) {
+    if (enabled_ || policies_.wire.shared()) {
         leases_->start();
     }
 }
@@ -204,11 +207,14 @@ void Limiter::publish(metrics::Registry& registry) {
         "muster_limit_leased_tokens_total", "Tokens leased from Redis.", {},
         [leases = leases_] { return static_cast<double>(leases->counters().tokens.value()); });
     registry.gauge("muster_limit_local_share",
-                   "1 while Redis does not answer and keys have a share of their quota only.", {},
-                   [this] { return enabled_ && !leases_->shared() ? 1.0 : 0.0; });
+                   "1 while Redis does not answer and everybody has a share of the quota only.", {},
+                   [this] {
+                       const bool sharing = enabled_ || policies_.wire.shared();
+                       return sharing && !leases_->shared() ? 1.0 : 0.0;
+                   });
     registry.gauge("muster_limit_proxies", "Proxies that share the quotas, as last heard.", {},
                    [leases = leases_] { return static_cast<double>(leases->proxies()); });
-    registry.gauge("muster_limit_buckets", "API keys that have a bucket.", {},
+    registry.gauge("muster_limit_buckets", "API keys, users and databases that have a bucket.", {},
                    [this] { return static_cast<double>(buckets_.size()); });
     registry.gauge("muster_limit_busy_addresses",
                    "Addresses that have sent requests without a valid API key lately.", {},

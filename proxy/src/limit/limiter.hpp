@@ -36,7 +36,8 @@ class Limiter {
   public:
     // `home` is the thread that talks to Redis.
     Limiter(net::io_context& home, const config::Limits& limits, const config::Redis& redis,
-            metrics::Registry& registry, unsigned threads);
+            metrics::Registry& registry, unsigned threads,
+            const config::WireLimits& wire_limits = {});
     ~Limiter();
     Limiter(const Limiter&) = delete;
     Limiter& operator=(const Limiter&) = delete;
@@ -44,7 +45,7 @@ class Limiter {
     void start();
     void stop();
 
-    // False: nothing is limited, and nothing of this needs to be asked.
+    // False: no request of the HTTP door is limited, and nothing of this needs to be asked.
     bool enabled() const { return enabled_; }
 
     // The bucket of a key that exists, to be kept with what is known of it.
@@ -63,11 +64,16 @@ class Limiter {
     // Takes that back: the key was valid.
     void forgive(const net::ip::address& address);
 
+    // Of the wire door's clients, who pay from an Account (account.hpp).
+    const config::WireLimits& wire_limits() const { return wire_limits_; }
+
     bool shared() const { return leases_->shared(); }
     std::int64_t proxies() const { return leases_->proxies(); }
     std::size_t buckets() const { return buckets_.size(); }
 
   private:
+    friend class Account;
+
     // One thread's counts, on cache lines of their own. By policy: standard, premium, address.
     struct alignas(64) Counts {
         std::array<metrics::Counter, 3> admitted;
@@ -87,11 +93,13 @@ class Limiter {
     void publish(metrics::Registry& registry);
 
     const bool enabled_;
+    const config::WireLimits wire_limits_;
     const std::shared_ptr<const Policies> kept_policies_;  // by the buckets' conversations too
     const Policies& policies_;
     std::vector<std::unique_ptr<Counts>> counts_;  // one a thread
     Buckets buckets_;
     Addresses addresses_;
+    const std::unique_ptr<Addresses> wire_addresses_;  // if they are limited
     const std::shared_ptr<Leases> leases_;
 };
 

@@ -1,12 +1,15 @@
 // What the wire door counts, and the snapshot of it that /metrics shows.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "limit/account.hpp"
 #include "metrics/histogram.hpp"
 #include "wire/cancel_keys.hpp"
+#include "wire/occupancy.hpp"
 
 namespace muster::wire {
 
@@ -22,6 +25,14 @@ struct alignas(64) Counters {
     metrics::Counter client_messages;
     metrics::Counter server_bytes;  // read from the upstream
     metrics::Counter server_messages;
+    struct Limit {
+        metrics::Counter admitted;  // queries charged to this quota
+        metrics::Counter delayed;   // sequences that have waited for it
+        metrics::Counter refused;   // sequences
+        metrics::Counter refused_connections;
+    };
+    std::array<Limit, limit::Account::kinds> limits;  // by limit::Account::Kind
+    metrics::Counter delay;                           // of all delayed, in nanoseconds
 };
 
 // What all threads share. Changed once a connection, not once a message.
@@ -31,6 +42,8 @@ struct Shared {
     std::atomic<std::size_t> startups{0};  // of them those whose client is waited for
     std::atomic<std::size_t> sessions{0};  // past their startup message
     std::atomic<std::size_t> cancels{0};   // cancel requests under way
+    Occupancy addresses;                   // sessions by address
+    Occupancy users;                       // sessions by user, once logged in
 };
 
 // Sums over all threads, taken while they run: exact when the door is quiet.
@@ -48,6 +61,14 @@ struct Stats {
     std::uint64_t client_messages = 0;
     std::uint64_t server_bytes = 0;
     std::uint64_t server_messages = 0;
+    struct Limit {
+        std::uint64_t admitted = 0;
+        std::uint64_t delayed = 0;
+        std::uint64_t refused = 0;
+        std::uint64_t refused_connections = 0;
+    };
+    std::array<Limit, limit::Account::kinds> limits;
+    std::uint64_t delay = 0;
 };
 
 }  // namespace muster::wire

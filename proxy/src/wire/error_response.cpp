@@ -15,10 +15,10 @@ void append_field(std::string& body, char code, std::string_view text) {
 
 }  // namespace
 
-std::string encode(const Fatal& error) {
+std::string encode(const Fatal& error, std::string_view severity) {
     std::string body;
-    append_field(body, 'S', "FATAL");
-    append_field(body, 'V', "FATAL");
+    append_field(body, 'S', severity);
+    append_field(body, 'V', severity);
     append_field(body, 'C', error.sqlstate);
     append_field(body, 'M', error.message);
     append_field(body, 'H', error.hint);

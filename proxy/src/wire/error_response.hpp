@@ -14,8 +14,11 @@ struct Fatal {
     std::string_view hint = {};
 };
 
-// Encodes an ErrorResponse of severity FATAL. Fields are cut at a NUL, which would end them early.
-std::string encode(const Fatal& error);
+// Encodes an ErrorResponse. Fields are cut at a NUL, which would end them early.
+std::string encode(const Fatal& error, std::string_view severity = "FATAL");
+
+// A ReadyForQuery that says "idle, outside a transaction".
+inline constexpr std::string_view ready_for_query{"Z\0\0\0\5I", 6};
 
 // `bytes`, as the server sent them, with a hint if they are its word that SCRAM's channel binding
 // check failed. With TLS on both legs a client binds its login to the certificate that it sees,

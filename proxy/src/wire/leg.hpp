@@ -53,8 +53,8 @@ class Leg {
     std::size_t read_now(char* to, std::size_t room, error_code& ec);
     bool buffered() const { return ssl_ && SSL_pending(ssl_.get()) > 0; }
     Socket::wait_type wait_to_read() const { return wait_to_read_; }
-    // Waits for something to read and reads it, at most BufferPool::buffer_size bytes: into `block`,
-    // then one of `pool`, or without one if it is little. Valid until the next read.
+    // Waits for something to read and reads it, at most BufferPool::buffer_size bytes: into
+    // `block`, then one of `pool`, or without one if it is little. Valid until the next read.
     Task<std::string_view> read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
                                 error_code& ec);
 

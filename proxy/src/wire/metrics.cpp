@@ -37,6 +37,25 @@ void publish_metrics(metrics::Registry& registry, const Server& server) {
             {{"from", "client"}});
     counter("messages_total", "Protocol messages read", &Stats::server_messages,
             {{"from", "server"}});
+
+    constexpr const char* kinds[] = {"address", "user", "database"};
+    const auto limit = [&](const char* name, const char* help, std::uint64_t Stats::Limit::*field) {
+        for (std::size_t kind = 0; kind < std::size(kinds); ++kind) {
+            registry.counter(std::string("wire_limit_") + name, help, {{"by", kinds[kind]}},
+                             [&server, kind, field] {
+                                 return static_cast<double>(server.stats().limits[kind].*field);
+                             });
+        }
+    };
+    limit("admitted_total", "Queries charged to the quotas", &Stats::Limit::admitted);
+    limit("delayed_total", "Queries, or extended sequences, that have waited for a quota",
+          &Stats::Limit::delayed);
+    limit("refused_total", "Queries, or extended sequences, answered with ERROR 53400",
+          &Stats::Limit::refused);
+    limit("refused_connections_total", "Connections answered with FATAL 53300 by these limits",
+          &Stats::Limit::refused_connections);
+    registry.counter("wire_limit_delay_seconds_total", "How long the delayed have waited", {},
+                     [&server] { return static_cast<double>(server.stats().delay) / 1e9; });
 }
 
 }  // namespace muster::wire

@@ -86,10 +86,14 @@ class Pipeline {
     // Queries that have not ended.
     std::size_t outstanding() const { return tags_.size() - first_tag_; }
 
+    // The server has answered all there was, so that status() is that of now.
+    bool answered() const { return head_ == pending_.size() && !overflow_; }
+
+    // So much was pipelined that nothing is known any more of what is outstanding.
+    bool overflowed() const { return overflow_; }
+
     // Started, nothing outstanding, and outside a transaction.
-    bool idle() const {
-        return status_ == 'I' && at_boundary() && head_ == pending_.size() && !overflow_;
-    }
+    bool idle() const { return status_ == 'I' && at_boundary() && answered(); }
 
   private:
     void advance(char type, char first);

@@ -30,6 +30,20 @@ class Scanner {
     // when the stream is out of step, which no later chunk can repair.
     template <class OnMessage, class OnMore>
     bool feed(std::string_view chunk, OnMessage&& on_message, OnMore&& on_more) {
+        feed(chunk, on_message, on_more, [](char) { return true; });
+        return in_step();
+    }
+    template <class OnMessage>
+    bool feed(std::string_view chunk, OnMessage&& on_message) {
+        return feed(chunk, on_message, [](std::string_view) {});
+    }
+
+    // The same, but stops in front of the first message for which `may_begin(char type)` says no.
+    // Returns how many bytes of `chunk` are behind it then.
+    template <class OnMessage, class OnMore, class MayBegin>
+    std::size_t feed(std::string_view chunk, OnMessage&& on_message, OnMore&& on_more,
+                     MayBegin&& may_begin) {
+        const auto size = chunk.size();
         while (!chunk.empty() && !lost_) {
             if (skip_ > 0) {
                 const auto piece = chunk.substr(0, skip_);
@@ -38,14 +52,18 @@ class Scanner {
                 on_more(piece);
                 continue;
             }
+            if (have_ == 0 && !may_begin(chunk.front()))
+                break;
             const char* header = chunk.data();
             std::size_t after = header_size;  // where the body begins in the chunk
             if (have_ > 0 || chunk.size() < header_size) {
                 after = std::min(header_size - have_, chunk.size());
                 std::memcpy(header_ + have_, chunk.data(), after);
                 have_ += after;
-                if (have_ < header_size)
+                if (have_ < header_size) {
+                    chunk.remove_prefix(after);
                     break;
+                }
                 header = header_;
             }
             const std::size_t length = read_uint32(header + 1);
@@ -66,12 +84,9 @@ class Scanner {
             chunk.remove_prefix(head.size());
             on_message(MessageStart{*header, body, body > 0 ? head.front() : '\0', head});
         }
-        return !lost_;
+        return size - chunk.size();
     }
-    template <class OnMessage>
-    bool feed(std::string_view chunk, OnMessage&& on_message) {
-        return feed(chunk, on_message, [](std::string_view) {});
-    }
+    bool in_step() const { return !lost_; }
 
     // Between two messages: another message may be put into the stream here.
     bool at_boundary() const { return !lost_ && have_ == 0 && skip_ == 0; }

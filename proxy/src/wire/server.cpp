@@ -67,6 +67,11 @@ std::optional<std::string> Server::reload(const config::Wire& settings) {
     return std::nullopt;
 }
 
+void Server::limit(const std::shared_ptr<limit::Limiter>& limiter) {
+    for (const auto& worker : workers_)
+        net::post(worker->context(), [worker, limiter] { worker->limit(limiter); });
+}
+
 void Server::stop(TimePoint deadline, bool replaced) {
     unix_listener_.close(replaced);
     for (const auto& worker : workers_)
@@ -90,6 +95,14 @@ Stats Server::stats() const {
         sum.client_messages += counters.client_messages.value();
         sum.server_bytes += counters.server_bytes.value();
         sum.server_messages += counters.server_messages.value();
+        sum.delay += counters.delay.value();
+        for (std::size_t kind = 0; kind < sum.limits.size(); ++kind) {
+            sum.limits[kind].admitted += counters.limits[kind].admitted.value();
+            sum.limits[kind].delayed += counters.limits[kind].delayed.value();
+            sum.limits[kind].refused += counters.limits[kind].refused.value();
+            sum.limits[kind].refused_connections +=
+                counters.limits[kind].refused_connections.value();
+        }
     }
     return sum;
 }

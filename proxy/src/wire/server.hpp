@@ -9,6 +9,8 @@
 //   pipeline      which requests are outstanding, and whether the session is between two, pure
 //   statement_times  which statements they run, and how long each takes
 //   proxy_protocol   the header that a load balancer puts in front, a pure parser
+//   throttle      when the rate limits have a sequence wait, or refuse it, pure
+//   occupancy     connections by address and user
 //   tls, leg      a socket with TLS on it or not, and the certificates for that
 //   upstream      connecting to the server behind the door
 //   cancel_keys   which of its addresses a cancel request is for
@@ -54,6 +56,10 @@ class Server {
     // its key and the upstream's authorities are read again. Returns what is wrong with them; all
     // stays as it was then. From any thread.
     std::optional<std::string> reload(const config::Wire& settings);
+
+    // Has what `limiter` says about the wire door's clients apply, to sessions that are open too.
+    // Without it nothing is limited. From any thread.
+    void limit(const std::shared_ptr<limit::Limiter>& limiter);
 
     // Port listened on, also where the configuration says 0.
     std::uint16_t port() const { return port_; }

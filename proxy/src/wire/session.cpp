@@ -52,20 +52,30 @@ Task<> Session::copy_to_server() {
     error_code ec;
     for (;;) {
         std::optional<BufferPool::Buffer> block;
-        const auto bytes = co_await client_.read(worker_->buffers(), block, ec);
+        auto bytes = co_await client_.read(worker_->buffers(), block, ec);
         if (ec)
             break;
         if (phase_ == Phase::closing || server_broken_)
             continue;
         worker_->counters().client_bytes.add(bytes.size());
-        if (!observe_client(bytes)) {
-            fail({"08P01", "invalid message length"});
-            continue;
+        while (!bytes.empty() && phase_ != Phase::closing && !server_broken_) {
+            if (throttle_.dropping()) {
+                bytes.remove_prefix(co_await drop(bytes));
+                continue;
+            }
+            const auto passing = bytes.substr(0, observe_client(bytes));
+            if (!from_client_.in_step()) {
+                fail({"08P01", "invalid message length"});
+                break;
+            }
+            const auto written = server_.write_now(passing, ec);
+            if (!ec && written < passing.size())
+                ec = co_await server_.write(passing.substr(written));
+            server_broken_ = bool(ec);  // what it last said is still on its way to the client
+            bytes.remove_prefix(passing.size());
+            if (!bytes.empty())
+                co_await hold(bytes.front());
         }
-        const auto written = server_.write_now(bytes, ec);
-        if (!ec && written < bytes.size())
-            ec = co_await server_.write(bytes.substr(written));
-        server_broken_ = bool(ec);  // what it last said is still on its way to the client
     }
     if (ec == net::error::eof && phase_ != Phase::closing)
         server_.shutdown_send();
@@ -77,8 +87,25 @@ Task<> Session::copy_to_server() {
 Task<> Session::copy_to_client() {
     error_code ec;
     for (;;) {
+        if (!words_.empty() && from_server_.at_boundary()) {
+            client_write_ = true;
+            ec = co_await client_.write(words_);
+            client_write_ = false;
+            words_.clear();
+            made_progress();
+            if (ec) {
+                close();
+                break;
+            }
+            if (worker_->draining())
+                leave_if_idle();
+        }
         std::optional<BufferPool::Buffer> block;
         auto bytes = co_await server_.read(worker_->buffers(), block, ec);
+        if (ec == net::error::operation_aborted && phase_ == Phase::open) {
+            ec = {};  // say() has words for the client
+            continue;
+        }
         if (ec)
             break;
         worker_->counters().server_bytes.add(bytes.size());
@@ -88,10 +115,13 @@ Task<> Session::copy_to_client() {
             explained = explain_channel_binding(bytes);
             bytes = explained;
         }
+        const bool logging_in = phase_ == Phase::login;
         if (!observe_server(bytes)) {
             close();
             break;
         }
+        if (logging_in && phase_ == Phase::open && !co_await take_users_place(bytes))
+            break;
         client_write_ = true;
         const auto written = client_.write_now(bytes, ec);
         if (!ec && written < bytes.size())
@@ -101,6 +131,7 @@ Task<> Session::copy_to_client() {
             close();
             break;
         }
+        made_progress();
         if (worker_->draining())
             leave_if_idle();
     }
@@ -116,26 +147,35 @@ Task<> Session::copy_to_client() {
     }
 }
 
-bool Session::observe_client(std::string_view bytes) {
+// Returns how many of the bytes may go on: up to the sequence that the limits hold back.
+std::size_t Session::observe_client(std::string_view bytes) {
     std::uint64_t messages = 0, queries = 0;
-    const bool in_step = from_client_.feed(
+    const bool limited = throttle_.in_force();
+    const auto now = limited ? limit::nanos(Clock::now()) : 0;
+    const auto passing = from_client_.feed(
         bytes,
         [&](const MessageStart& message) {
             ++messages;
-            queries += times_ ? times_->from_client(pipeline_, message)
-                              : pipeline_.from_client(message.type);
+            if (times_ ? times_->from_client(pipeline_, message)
+                       : pipeline_.from_client(message.type)) {
+                ++queries;
+                throttle_.charge(now);
+            }
         },
         [&](std::string_view more) {
             if (times_)
                 times_->more_from_client(pipeline_, more);
-        });
+        },
+        [&](char type) { return throttle_.may_begin(type, pipeline_, now); });
     if (times_)
         times_->client_read_ends();
     if (phase_ == Phase::login && messages > 0 && from_client_.at_boundary())
         worker_->heard_from(*this);
     worker_->counters().client_messages.add(messages);
     worker_->counters().queries.add(queries);
-    return in_step;
+    if (limited && queries > 0)
+        worker_->admitted(throttle_.account(), queries);
+    return passing;
 }
 
 bool Session::observe_server(std::string_view bytes) {
@@ -172,6 +212,7 @@ void Session::logged_in() {
     phase_ = Phase::open;
     timer_.cancel();
     worker_->heard_from(*this);
+    apply_limits();
     if (!key_reader_)
         return;
     error_code ec;
@@ -191,7 +232,7 @@ void Session::drain() {
 // Ends the session if neither side would miss anything: no request is under way or half sent.
 void Session::leave_if_idle() {
     if (phase_ != Phase::open || !pipeline_.idle() || !from_client_.at_boundary() ||
-        client_write_ || !from_server_.at_boundary())
+        client_write_ || !words_.empty() || !from_server_.at_boundary())
         return;
     error_code ignored;
     server_.write_now(terminate, ignored);

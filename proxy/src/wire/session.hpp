@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include <boost/intrusive/list_hook.hpp>
@@ -17,10 +18,12 @@
 #include "wire/cancel_keys.hpp"
 #include "wire/error_response.hpp"
 #include "wire/leg.hpp"
+#include "wire/occupancy.hpp"
 #include "wire/pipeline.hpp"
 #include "wire/scanner.hpp"
 #include "wire/startup.hpp"
 #include "wire/statement_times.hpp"
+#include "wire/throttle.hpp"
 
 namespace muster::wire {
 
@@ -41,6 +44,9 @@ class Session : public std::enable_shared_from_this<Session>,
     // Closes both legs now.
     void close();
 
+    // The limits are others now.
+    void apply_limits();
+
   private:
     enum class Phase { startup, connecting, login, open, closing, cancelling };
 
@@ -58,10 +64,21 @@ class Session : public std::enable_shared_from_this<Session>,
     Task<> copy_to_server();
     Task<> copy_to_client();
 
-    bool observe_client(std::string_view bytes);
+    std::size_t observe_client(std::string_view bytes);
     bool observe_server(std::string_view bytes);
 
     void logged_in();
+
+    // What the limits ask for (session_limits.cpp).
+    bool take_place(const startup::Packet& packet);
+    Task<bool> take_users_place(std::string_view bytes);
+    Task<> hold(char type);
+    Task<std::size_t> drop(std::string_view bytes);
+    Task<> say(std::string words);
+    Task<> progress(TimePoint deadline);
+    void made_progress();
+    std::string whose(limit::Account::Kind kind) const;
+
     void leave_if_idle();
     void refuse(const Fatal& error);
     void give_way();
@@ -84,9 +101,17 @@ class Session : public std::enable_shared_from_this<Session>,
     Scanner from_server_;
     Pipeline pipeline_;
     std::optional<net::ip::address> address_;  // the client's; none: by a Unix socket
-    std::unique_ptr<StatementTimes> times_;    // null: nothing is timed
+    std::string user_;                         // as it says, and once open as it is
+    std::string database_;
+    std::unique_ptr<StatementTimes> times_;  // null: nothing is timed
     std::unique_ptr<KeyReader> key_reader_;  // in a login to an upstream that is a name
     std::optional<CancelKeys::Entry> cancel_key_;
+    Throttle throttle_;
+    Occupancy::Place address_place_;
+    Occupancy::Place user_place_;
+    std::string refusal_;         // of the sequence that is being dropped
+    std::string words_;           // of ours, for copy_to_client() to write between two messages
+    bool waiting_ = false;        // copy_to_server(), for what copy_to_client() does
     bool admitted_ = false;       // counted among the sessions
     bool answered_ = false;       // the upstream has sent something
     bool client_write_ = false;   // a write to the client is under way

@@ -184,6 +184,8 @@ Task<bool> Session::begin_tls(bool asked_for) {
 Task<> Session::open(std::string_view bytes, std::size_t length) {
     worker_->heard_from(*this);
     auto& shared = worker_->shared();
+    if (!take_place(startup::parse(bytes)))
+        co_return;
     if (shared.sessions.fetch_add(1, std::memory_order_relaxed) >=
         worker_->settings().max_connections) {
         shared.sessions.fetch_sub(1, std::memory_order_relaxed);
@@ -206,7 +208,8 @@ Task<> Session::open(std::string_view bytes, std::size_t length) {
         co_return;
     }
     arm(worker_->settings().login_timeout, Phase::login);
-    if (!observe_client(bytes.substr(length))) {
+    observe_client(bytes.substr(length));
+    if (!from_client_.in_step()) {
         refuse({"08P01", "invalid message length"});
         co_return;
     }

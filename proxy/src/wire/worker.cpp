@@ -4,6 +4,7 @@
 #include <boost/asio/detached.hpp>
 #include <spdlog/spdlog.h>
 
+#include "runtime/json.hpp"
 #include "runtime/listener.hpp"
 
 namespace muster::wire {
@@ -16,6 +17,9 @@ constexpr std::size_t spare_sockets = 256;
 
 // After a failed accept, which mostly means that there are no descriptors left.
 constexpr auto accept_pause = 100ms;
+
+// Between two lines about limits.
+constexpr auto log_pause = 1s;
 
 }  // namespace
 
@@ -117,6 +121,34 @@ void Worker::balancer_spoke(const net::ip::address& balancer, bool header) {
         spdlog::info("a connection from {} began with a header of the PROXY protocol again",
                      balancer.to_string());
     balancer_mistaken_ = !header;
+}
+
+void Worker::limit(std::shared_ptr<limit::Limiter> limiter) {
+    limiter_ = std::move(limiter);
+    for (auto& session : sessions_)
+        session.apply_limits();
+}
+
+const config::WireLimits& Worker::wire_limits() const {
+    static const config::WireLimits none;
+    return limiter_ ? limiter_->wire_limits() : none;
+}
+
+void Worker::limited(limit::Account::Kind kind, std::string_view whose, bool connection) {
+    auto& counts = counters_.limits[kind];
+    (connection ? counts.refused_connections : counts.refused).add();
+    const auto now = Clock::now();
+    if (now < next_line_) {
+        ++unlogged_;
+        return;
+    }
+    next_line_ = now + log_pause;
+    constexpr std::string_view kinds[] = {"address", "user", "database"};
+    std::string quoted;
+    append_json_string(quoted, whose);
+    spdlog::warn("{} of {} {} refused, and {} refusals since the last such line",
+                 connection ? "a connection" : "queries", kinds[kind], quoted, unlogged_);
+    unlogged_ = 0;
 }
 
 void Worker::join(Session& session) {

@@ -59,6 +59,23 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
     // Logs the first connection of a load balancer without its header, and the next that has one.
     void balancer_spoke(const net::ip::address& balancer, bool header);
+    // Has what `limiter` says apply, to open sessions too.
+    void limit(std::shared_ptr<limit::Limiter> limiter);
+    // May be null: nothing is limited.
+    const std::shared_ptr<limit::Limiter>& limiter() const { return limiter_; }
+    const config::WireLimits& wire_limits() const;
+
+    // Counts queries that `account` has paid for.
+    void admitted(const limit::Account& account, std::uint64_t queries) {
+        for (std::size_t kind = 0; kind < limit::Account::kinds; ++kind) {
+            if (account.has(static_cast<limit::Account::Kind>(kind)))
+                counters_.limits[kind].admitted.add(queries);
+        }
+    }
+
+    // Counts and logs that `whose` quota or connections have had a client refused. The log gets a
+    // line a second at most.
+    void limited(limit::Account::Kind kind, std::string_view whose, bool connection);
 
     void join(Session& session);
     void leave(Session& session);
@@ -93,6 +110,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
     bool draining_ = false;
     bool upstream_down_ = false;
     bool balancer_mistaken_ = false;
+    std::shared_ptr<limit::Limiter> limiter_;
+    TimePoint next_line_{};       // about limits, in the log
+    std::uint64_t unlogged_ = 0;  // refusals since the last one
 };
 
 }  // namespace muster::wire

@@ -99,6 +99,34 @@ BOOST_AUTO_TEST_CASE(a_body_is_announced_with_its_first_byte) {
     BOOST_TEST(announced == 1);
 }
 
+BOOST_AUTO_TEST_CASE(it_stops_in_front_of_a_message_and_goes_on_from_there) {
+    const auto stream = message('P', "one") + message('Q', "two") + message('S');
+    // However the stream is cut, nothing of the Q has been taken when it is asked about.
+    for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+        Scanner scanner;
+        std::string seen;
+        std::size_t at = 0;
+        int asked = 0;
+        for (const auto end : {cut, stream.size()}) {
+            while (at < end) {
+                const auto taken = scanner.feed(
+                    std::string_view(stream).substr(at, end - at),
+                    [&](const MessageStart& m) { seen += m.type; }, [](std::string_view) {},
+                    [&](char type) { return type != 'Q' || ++asked > 1; });
+                if (taken < end - at) {
+                    BOOST_TEST(at + taken == 8U);
+                    BOOST_TEST(scanner.at_boundary());
+                    BOOST_TEST(seen == "P");
+                }
+                at += taken;
+            }
+        }
+        BOOST_TEST(seen == "PQS");
+        BOOST_TEST(asked == 2);
+        BOOST_TEST(scanner.in_step());
+    }
+}
+
 BOOST_DATA_TEST_CASE(a_wrong_length_loses_the_stream_for_good,
                      data::make({0u, 3u, 0x80000000u, 0xffffffffu})) {
     std::string bad = "Q";
