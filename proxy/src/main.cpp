@@ -175,7 +175,7 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     http::Admin admin(runtime, config,
                       {registry, door.ready(),
                        timing.value()->enabled() ? &timing.value()->statements() : nullptr});
-    wire::Server wire(contexts(runtime), config.wire);
+    wire::Server wire(contexts(runtime), config.wire, timing.value().get());
     wire::publish_metrics(registry, wire);
     relay::Relay relay(runtime.context(0), config.relay, config.redis);
     if (config.relay.enabled) {
@@ -185,6 +185,7 @@ int serve(const config::Config& config, const Invocation& invocation, bool route
     Reload reload(runtime, registry, config, invocation.overrides, http::check_start,
                   [&](const config::Config& wanted, const config::Config& running, bool checked) {
                       spdlog::set_level(spdlog::level::from_str(wanted.log.level));
+                      timing.value()->set_slow_query(wanted.timing.slow_query);
                       timing.value()->slow_log().reopen();
                       if (access_log.value()) {
                           access_log.value()->reopen();

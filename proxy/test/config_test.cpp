@@ -101,6 +101,8 @@ BOOST_AUTO_TEST_CASE(what_is_told_of_times) {
     refused("[timing]\nserver_timing = \"sometimes\"\n", 2, {"off, on-request, always"});
     refused("[timing]\nslow_query = 100\n", 2, {"timing.slow_query", "250ms"});
     refused("[timing]\nslow_lines = 0\n", 2, {"timing.slow_lines", "from 1"});
+    refused("[timing]\ntop_statements = 1001\n", 2, {"timing.top_statements", "from 0 to 1000"});
+    refused("[wire]\nproxy_protocol = \"10.0.0.0/33\"\n", 2, {"wire.proxy_protocol", "networks"});
     refused("[log]\nslow_query = \"\"\n", 2, {"log.slow_query", "stderr"});
     refused("[pgbouncer]\ninterval = \"1ms\"\n", 2, {"pgbouncer.interval", "from 100ms"});
     for (const char* slow : {"5", "\"often\"", "\"25h\""}) {

@@ -256,6 +256,27 @@ BOOST_AUTO_TEST_CASE(reloads_under_load_fail_no_request) {
 }
 
 // Lines go on in a new file once the old one has been renamed.
+BOOST_AUTO_TEST_CASE(what_is_slow_changes_for_sessions_of_the_wire_door_that_are_open) {
+    const auto wire = std::to_string(free_port());
+    Served proxy(usual, {"--set", "wire.listen=127.0.0.1:" + wire, "--set",
+                         "wire.upstream=" + database().socket_directory() + ":" +
+                             std::to_string(database().port())});
+    const auto session =
+        pg_connect("host=127.0.0.1 port=" + wire + " user=postgres dbname=postgres");
+    pg_exec(session, "select 'a secret'");
+    proxy.reload(std::string(usual) + "[timing]\nslow_query = \"0ms\"\n");
+    BOOST_TEST(proxy.shows("slow_queries_total 0"));
+    pg_exec(session, "select 'a secret' from pg_class limit 1");
+    wait_until("the slow query's line",
+               [&] { return proxy.program.logged("select $1 from pg_class limit $2"); });
+    BOOST_TEST(proxy.shows("slow_queries_total 1"));
+    BOOST_TEST(!proxy.program.logged("a secret"), proxy.program.log());
+    const auto queries = HttpClient(proxy.admin).request("GET", "/queries?sort=name").body;
+    BOOST_TEST(queries.find("{\"door\":\"wire\",\"name\":\"select_pg_class_") != std::string::npos,
+               queries);
+    BOOST_TEST(queries.find("a secret") == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(the_access_log_says_who_asked_for_what_and_is_reopened) {
     const Sandbox sandbox;
     const std::string file = sandbox.path() / "access.log";

@@ -21,8 +21,8 @@ class Talk {
     void client_sends(char type) {
         (script_ += " >") += type;
         const bool query = type == 'Q' || type == 'E' || type == 'F';
-        const Pipeline::Tag tag = query ? ++last_tag_ : 0;
-        if (pipeline_.from_client(type, tag)) {
+        const std::uint64_t tag = query ? ++last_tag_ : 0;
+        if (pipeline_.from_client(type, {tag, {}})) {
             expect(query, "a query begins with its message");
             known_[tag] = type;
         }
@@ -37,12 +37,12 @@ class Talk {
             if (said[i] == 'Z')
                 script_ += said[i + 1];
             pipeline_.from_server(said[i], said[i + 1], [&](const Pipeline::End& end) {
-                const auto begun = known_.find(end.tag);
+                const auto begun = known_.find(end.tag.statement);
                 expect(begun != known_.end(), "what ends has begun");
                 expect(begun->second == end.type, "it ends as what it began");
-                expect(end.tag > last_end_, "queries end once and in order");
-                last_end_ = end.tag;
-                ended_[end.tag] = end.outcome;
+                expect(end.tag.statement > last_end_, "queries end once and in order");
+                last_end_ = end.tag.statement;
+                ended_[end.tag.statement] = end.outcome;
             });
         }
     }
@@ -83,10 +83,10 @@ class Talk {
     std::string script_;
     Pipeline pipeline_;
     fuzz::Backend backend_;
-    std::map<Pipeline::Tag, char> known_;
-    std::map<Pipeline::Tag, Pipeline::Outcome> ended_;
-    Pipeline::Tag last_tag_ = 0;
-    Pipeline::Tag last_end_ = 0;
+    std::map<std::uint64_t, char> known_;
+    std::map<std::uint64_t, Pipeline::Outcome> ended_;
+    std::uint64_t last_tag_ = 0;
+    std::uint64_t last_end_ = 0;
 };
 
 }  // namespace

@@ -63,6 +63,8 @@ struct Wire {
     std::string upstream_tls = "disable";  // as libpq's sslmode: disable, prefer, require, verify-…
     std::string upstream_ca;               // a file in PEM; empty: the system's authorities
     std::string upstream_name;             // that its certificate must have; empty: its host
+    // Load balancers: a connection from there must begin with a header of the PROXY protocol.
+    std::vector<Network> proxy_protocol;
 };
 
 // The pool of the HTTP door, to pgbouncer.
@@ -141,9 +143,10 @@ struct Push {
 
 // What is timed, and who is told.
 struct Timing {
-    bool enabled = true;             // off: no clock is read for it, and nothing kept
-    milliseconds slow_query{100};    // from there on a query has its line in the slow-query log
-    std::uint32_t slow_lines = 100;  // a second; what is above is counted, not written
+    bool enabled = true;               // off: no clock is read for it, and nothing kept
+    milliseconds slow_query{100};      // from there on a query has its line in the slow-query log
+    std::uint32_t slow_lines = 100;    // a second; what is above is counted, not written
+    std::size_t top_statements = 100;  // of the wire door, with labels of their own in the metrics
     std::string server_timing = "on-request";
 };
 

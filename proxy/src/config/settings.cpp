@@ -306,6 +306,7 @@ std::vector<Setting> settings(Config& c) {
          true},
         {"wire", "upstream_ca", text(c.wire.upstream_ca), true},
         {"wire", "upstream_name", text(c.wire.upstream_name), true},
+        {"wire", "proxy_protocol", networks(c.wire.proxy_protocol), true},
 
         {"database", "conninfo", text(c.database.conninfo), true, true},
         {"database", "pool_size", whole(c.database.pool_size, 1, 1000)},
@@ -359,6 +360,7 @@ std::vector<Setting> settings(Config& c) {
         {"timing", "enabled", flag(c.timing.enabled)},
         {"timing", "slow_query", duration(c.timing.slow_query, 0ms, 24h)},
         {"timing", "slow_lines", whole(c.timing.slow_lines, 1, 100000)},
+        {"timing", "top_statements", whole(c.timing.top_statements, 0, 1000)},
         {"timing", "server_timing", choice(c.timing.server_timing, {"off", "on-request", "always"}),
          true},
 

@@ -12,6 +12,13 @@ HistogramValue Histogram::value() const {
     return value;
 }
 
+void Histogram::absorb(const Histogram& other) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+        counts_[i].add(other.counts_[i].value());
+    }
+    nanoseconds_.add(other.nanoseconds_.value());
+}
+
 HistogramValue& HistogramValue::operator+=(const HistogramValue& other) {
     for (std::size_t i = 0; i < counts.size(); ++i) {
         counts[i] += other.counts[i];

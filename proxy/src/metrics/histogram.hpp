@@ -95,6 +95,8 @@ class Histogram {
         nanoseconds_.add(static_cast<std::uint64_t>(nanoseconds));
     }
     HistogramValue value() const;
+    // Adds what `other` holds. By the writer, while `other` is not written to.
+    void absorb(const Histogram& other);
 
   private:
     std::array<Counter, duration_bounds.size() + 1> counts_;

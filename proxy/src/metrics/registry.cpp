@@ -114,6 +114,16 @@ void Registry::gauges(const std::string& name, const std::string& help,
     });
 }
 
+void Registry::histograms(const std::string& name, const std::string& help,
+                          std::function<std::vector<HistogramSample>()> read) {
+    add(name, help, prometheus::MetricType::Histogram, [read = std::move(read)](Metrics& metrics) {
+        for (const HistogramSample& sample : read()) {
+            metrics.push_back(labelled(sample.labels));
+            fill(metrics.back().histogram, sample.value);
+        }
+    });
+}
+
 void Registry::add(const std::string& name, const std::string& help, prometheus::MetricType type,
                    Series series) {
     const std::lock_guard lock(state_->mutex);

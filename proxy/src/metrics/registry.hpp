@@ -53,6 +53,12 @@ class Registry : public prometheus::Collectable {
                   std::function<std::vector<Sample>()> read);
     void gauges(const std::string& name, const std::string& help,
                 std::function<std::vector<Sample>()> read);
+    struct HistogramSample {
+        Labels labels;
+        HistogramValue value;
+    };
+    void histograms(const std::string& name, const std::string& help,
+                    std::function<std::vector<HistogramSample>()> read);
 
     std::vector<prometheus::MetricFamily> Collect() const override;
 

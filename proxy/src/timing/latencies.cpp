@@ -43,6 +43,14 @@ LatencyCounts Latencies::read() const {
     return read;
 }
 
+void Latencies::absorb(const Latencies& other) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+        counts_[i].add(other.counts_[i].value());
+    }
+    sum_.add(other.sum_.value());
+    max_.set(std::max(max_.value(), other.max_.value()));
+}
+
 void Latencies::clear() {
     for (metrics::Counter& count : counts_) {
         count.set(0);

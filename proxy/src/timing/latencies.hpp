@@ -75,6 +75,8 @@ class Latencies {
     }
     // By the writer.
     void clear();
+    // Adds what `other` holds. By the writer, while `other` is not written to.
+    void absorb(const Latencies& other);
 
     LatencyCounts read() const;
 

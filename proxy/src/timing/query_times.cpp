@@ -5,11 +5,6 @@
 
 namespace muster::timing {
 
-std::string_view name_of(Outcome outcome) {
-    constexpr std::array<std::string_view, 3> names{"success", "error", "timeout"};
-    return names[static_cast<std::size_t>(outcome)];
-}
-
 QueryTimes::QueryTimes(metrics::Registry& registry, Timing& timing, std::vector<Query> queries,
                        unsigned threads)
     : timing_(timing), queries_(std::move(queries)) {

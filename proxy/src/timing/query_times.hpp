@@ -15,10 +15,6 @@
 
 namespace muster::timing {
 
-// How a query ended, as far as its duration is concerned.
-enum class Outcome { success, error, timeout };
-std::string_view name_of(Outcome outcome);
-
 class QueryTimes {
   public:
     struct Query {

@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "config/network.hpp"
 #include "wire/tls.hpp"
 
 namespace muster::wire {
@@ -46,6 +47,18 @@ void Leg::adopt(Socket socket) {
     set(socket_, TCP_KEEPIDLE, 60);
     set(socket_, TCP_KEEPINTVL, 10);
     set(socket_, TCP_KEEPCNT, 3);
+}
+
+std::optional<net::ip::address> Leg::peer() const {
+    error_code ec;
+    const auto endpoint = socket_.remote_endpoint(ec);
+    const auto family = endpoint.protocol().family();
+    if (ec || (family != AF_INET && family != AF_INET6))
+        return std::nullopt;
+    net::ip::tcp::endpoint tcp;
+    tcp.resize(endpoint.size());
+    std::memcpy(tcp.data(), endpoint.data(), endpoint.size());
+    return config::unmapped(tcp.address());
 }
 
 Task<std::string> Leg::accept_tls(SSL_CTX& context) {

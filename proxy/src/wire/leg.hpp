@@ -33,6 +33,8 @@ class Leg {
     Socket& socket() { return socket_; }
     bool is_tcp() const { return tcp_; }
     bool encrypted() const { return ssl_ != nullptr; }
+    // Address of the other end, IPv4 inside IPv6 as IPv4; none of a Unix socket.
+    std::optional<net::ip::address> peer() const;
 
     // Takes a connected socket: non-blocking, small messages sent at once, a vanished peer noticed.
     // Whatever was here before is gone.

@@ -16,12 +16,17 @@
 #include <string>
 #include <vector>
 
+#include "runtime/asio.hpp"
+
 namespace muster::wire {
 
 class Pipeline {
   public:
-    // The caller's own name for a query, such as when it began.
-    using Tag = std::uint64_t;
+    // What the caller wants to know again of a query when it ends.
+    struct Tag {
+        std::uint64_t statement;
+        TimePoint arrived;
+    };
 
     enum class Outcome {
         done,
@@ -38,7 +43,13 @@ class Pipeline {
 
     // A message of the client after its startup message. True if it begins a query, which then is
     // known by `tag`.
-    bool from_client(char type, Tag tag = 0);
+    bool from_client(char type, Tag tag = {});
+
+    // Gives the query that began last its statement, when that was not known yet.
+    void name_last(std::uint64_t statement) {
+        if (outstanding() > 0 && !overflow_)
+            tags_.back().statement = statement;
+    }
 
     // A message of the server; `first` is the first byte of its body. Calls `on_end(const End&)`
     // for each query that ends with it, in order.
@@ -48,6 +59,16 @@ class Pipeline {
             return;
         ended_.clear();
         advance(type, first);
+        for (const End& end : ended_)
+            on_end(end);
+    }
+
+    // The server is gone. Calls `on_end(const End&)` for each query that it has not answered.
+    template <class OnEnd>
+    void abandon(OnEnd&& on_end) {
+        ended_.clear();
+        while (front() != '\0')
+            pop(Outcome::skipped);
         for (const End& end : ended_)
             on_end(end);
     }

@@ -11,10 +11,11 @@ constexpr const char* unix_socket_name = "wire-unix";
 
 }  // namespace
 
-Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire& settings)
+Server::Server(const std::vector<net::io_context*>& contexts, const config::Wire& settings,
+               timing::Timing* timing)
     : settings_(settings), shared_(std::make_shared<Shared>()) {
-    for (auto* context : contexts)
-        workers_.push_back(std::make_shared<Worker>(*context, shared_));
+    for (unsigned i = 0; i < contexts.size(); ++i)
+        workers_.push_back(std::make_shared<Worker>(*contexts[i], shared_, timing, i));
 }
 
 Server::~Server() = default;

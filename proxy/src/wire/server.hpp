@@ -7,6 +7,8 @@
 //   startup       the untyped first packets, a pure parser
 //   scanner       message boundaries in one direction, pure
 //   pipeline      which requests are outstanding, and whether the session is between two, pure
+//   statement_times  which statements they run, and how long each takes
+//   proxy_protocol   the header that a load balancer puts in front, a pure parser
 //   tls, leg      a socket with TLS on it or not, and the certificates for that
 //   upstream      connecting to the server behind the door
 //   cancel_keys   which of its addresses a cancel request is for
@@ -24,6 +26,7 @@
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
 #include "runtime/listeners.hpp"
+#include "timing/timing.hpp"
 #include "wire/counters.hpp"
 #include "wire/listener.hpp"
 
@@ -35,7 +38,10 @@ class Server {
   public:
     // Each context is run by one thread and gets a listener of its own. The contexts outlive the
     // server; sessions that are still open when it goes end with their context.
-    Server(const std::vector<net::io_context*>& contexts, const config::Wire& settings);
+    // With `timing`, which outlives them all, statements are timed; the contexts' threads have
+    // their numbers there in this order.
+    Server(const std::vector<net::io_context*>& contexts, const config::Wire& settings,
+           timing::Timing* timing = nullptr);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

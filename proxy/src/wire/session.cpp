@@ -24,6 +24,7 @@ Session::Session(std::shared_ptr<Worker> worker, Socket client)
       server_(Socket(client.get_executor())),
       timer_(client.get_executor()) {
     client_.adopt(std::move(client));
+    address_ = client_.peer();
     worker_->join(*this);
 }
 
@@ -106,6 +107,8 @@ Task<> Session::copy_to_client() {
     if (phase_ == Phase::closing)
         co_return;
     if (answered_) {
+        if (times_)
+            times_->server_lost(pipeline_);
         linger();
     } else {
         worker_->counters().upstream_failures.add();
@@ -115,10 +118,19 @@ Task<> Session::copy_to_client() {
 
 bool Session::observe_client(std::string_view bytes) {
     std::uint64_t messages = 0, queries = 0;
-    const bool in_step = from_client_.feed(bytes, [&](const MessageStart& message) {
-        ++messages;
-        queries += pipeline_.from_client(message.type);
-    });
+    const bool in_step = from_client_.feed(
+        bytes,
+        [&](const MessageStart& message) {
+            ++messages;
+            queries += times_ ? times_->from_client(pipeline_, message)
+                              : pipeline_.from_client(message.type);
+        },
+        [&](std::string_view more) {
+            if (times_)
+                times_->more_from_client(pipeline_, more);
+        });
+    if (times_)
+        times_->client_read_ends();
     if (phase_ == Phase::login && messages > 0 && from_client_.at_boundary())
         worker_->heard_from(*this);
     worker_->counters().client_messages.add(messages);
@@ -128,10 +140,21 @@ bool Session::observe_client(std::string_view bytes) {
 
 bool Session::observe_server(std::string_view bytes) {
     std::uint64_t messages = 0;
-    const bool in_step = from_server_.feed(bytes, [&](const MessageStart& message) {
-        ++messages;
-        pipeline_.from_server(message.type, message.first, [](const Pipeline::End&) {});
-    });
+    const bool in_step = from_server_.feed(
+        bytes,
+        [&](const MessageStart& message) {
+            ++messages;
+            if (times_)
+                times_->from_server(pipeline_, message);
+            else
+                pipeline_.from_server(message.type, message.first, [](const Pipeline::End&) {});
+        },
+        [&](std::string_view more) {
+            if (times_)
+                times_->more_from_server(pipeline_, more);
+        });
+    if (times_)
+        times_->server_read_ends();
     worker_->counters().server_messages.add(messages);
     answered_ = true;
     if (phase_ != Phase::login || !in_step)

@@ -20,6 +20,7 @@
 #include "wire/pipeline.hpp"
 #include "wire/scanner.hpp"
 #include "wire/startup.hpp"
+#include "wire/statement_times.hpp"
 
 namespace muster::wire {
 
@@ -45,6 +46,7 @@ class Session : public std::enable_shared_from_this<Session>,
 
     // Up to the login (session_start.cpp).
     Task<> serve();
+    Task<bool> read_proxy_header();
     Task<startup::Packet> read_startup(char* buffer, std::size_t& filled);
     bool offers_tls() const;
     Task<bool> begin_tls(bool asked_for);
@@ -81,6 +83,8 @@ class Session : public std::enable_shared_from_this<Session>,
     Scanner from_client_;
     Scanner from_server_;
     Pipeline pipeline_;
+    std::optional<net::ip::address> address_;  // the client's; none: by a Unix socket
+    std::unique_ptr<StatementTimes> times_;    // null: nothing is timed
     std::unique_ptr<KeyReader> key_reader_;  // in a login to an upstream that is a name
     std::optional<CancelKeys::Entry> cancel_key_;
     bool admitted_ = false;       // counted among the sessions

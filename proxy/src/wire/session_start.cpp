@@ -1,11 +1,14 @@
 // A session's part up to the login: what its client wants, encryption, and the way to the upstream.
 #include "wire/session.hpp"
 
+#include <algorithm>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <spdlog/spdlog.h>
 
+#include "wire/proxy_protocol.hpp"
 #include "wire/worker.hpp"
 
 namespace muster::wire {
@@ -14,7 +17,7 @@ namespace muster::wire {
 Task<> Session::serve() {
     error_code ec;
     co_await client_.socket().async_wait(Socket::wait_read, capture(ec));
-    if (ec)
+    if (ec || !co_await read_proxy_header())
         co_return;
     {
         auto buffer = worker_->buffers().take();
@@ -28,6 +31,49 @@ Task<> Session::serve() {
             co_await open({buffer.data(), filled}, packet.length);
     }
     co_await copy_to_server();
+}
+
+// Reads the PROXY header of a load balancer that is configured to send one, and takes the client's
+// address from it. Nothing behind it is read, only waited for: that may be TLS's. False if there is
+// no such header and the session is at its end.
+Task<bool> Session::read_proxy_header() {
+    const auto& balancers = worker_->settings().proxy_protocol;
+    const auto is_peer = [this](const config::Network& one) { return one.contains(*address_); };
+    if (!address_ || std::none_of(balancers.begin(), balancers.end(), is_peer))
+        co_return true;
+    auto buffer = worker_->buffers().take();
+    std::size_t filled = 0;
+    for (;;) {
+        error_code ec;
+        const net::mutable_buffer free(buffer.data() + filled, proxy_protocol::max_length - filled);
+        const auto seen = client_.socket().receive(free, Socket::message_peek, ec);
+        proxy_protocol::Header header;
+        if (!ec) {
+            header = proxy_protocol::parse({buffer.data(), filled + seen});
+            // As far as it is a header, it is ours.
+            const auto ours =
+                header.kind == proxy_protocol::Kind::header ? header.length - filled : seen;
+            filled += client_.socket().receive(net::buffer(free, ours), 0, ec);
+        }
+        if (header.kind != proxy_protocol::Kind::incomplete)
+            worker_->balancer_spoke(*address_, header.kind == proxy_protocol::Kind::header);
+        if (header.kind == proxy_protocol::Kind::header && !ec) {
+            worker_->counters().client_bytes.add(filled);
+            if (header.client)
+                address_ = *header.client;
+            co_await client_.socket().async_wait(Socket::wait_read, capture(ec));
+            co_return !ec;
+        }
+        if (header.kind == proxy_protocol::Kind::malformed)
+            worker_->counters().refused.add();
+        if (header.kind == proxy_protocol::Kind::malformed || (ec && !would_block(ec))) {
+            close();
+            co_return false;
+        }
+        co_await client_.socket().async_wait(Socket::wait_read, capture(ec));
+        if (ec || phase_ == Phase::closing)
+            co_return false;
+    }
 }
 
 // Reads into `buffer` up to the packet that says what this connection is for, answering requests
@@ -146,6 +192,9 @@ Task<> Session::open(std::string_view bytes, std::size_t length) {
     }
     admitted_ = true;
     worker_->counters().connections.add();
+    if (worker_->statements())
+        times_ = std::make_unique<StatementTimes>(*worker_->statements(),
+                                                  address_ ? address_->to_string() : "[local]");
 
     arm(worker_->settings().connect_timeout, Phase::connecting);
     const bool reached = co_await connect_upstream();

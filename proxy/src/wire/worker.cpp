@@ -19,11 +19,15 @@ constexpr auto accept_pause = 100ms;
 
 }  // namespace
 
-Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared)
+Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared, timing::Timing* timing,
+               unsigned thread)
     : context_(context),
       shared_(std::move(shared)),
       unix_acceptor_(context.get_executor()),
-      timer_(context.get_executor()) {}
+      timer_(context.get_executor()) {
+    if (timing != nullptr && timing->enabled())
+        statements_.emplace(*timing, thread);
+}
 
 void Worker::listen(const std::vector<int>& descriptors) {
     for (const int descriptor : descriptors)
@@ -101,6 +105,18 @@ void Worker::upstream_reached(const std::optional<std::string>& error) {
     else if (!error && upstream_down_)
         spdlog::info("connected to the upstream of the wire door again");
     upstream_down_ = error.has_value();
+}
+
+void Worker::balancer_spoke(const net::ip::address& balancer, bool header) {
+    if (!header && !balancer_mistaken_)
+        spdlog::warn(
+            "a connection from {}, of wire.proxy_protocol, began without a header of the PROXY "
+            "protocol, and was closed",
+            balancer.to_string());
+    else if (header && balancer_mistaken_)
+        spdlog::info("a connection from {} began with a header of the PROXY protocol again",
+                     balancer.to_string());
+    balancer_mistaken_ = !header;
 }
 
 void Worker::join(Session& session) {

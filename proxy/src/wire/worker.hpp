@@ -11,6 +11,7 @@
 
 #include "config/config.hpp"
 #include "runtime/asio.hpp"
+#include "timing/statement_table.hpp"
 #include "wire/buffers.hpp"
 #include "wire/counters.hpp"
 #include "wire/listener.hpp"
@@ -24,7 +25,9 @@ namespace muster::wire {
 // but the counters belongs to the thread that runs `context`.
 class Worker : public std::enable_shared_from_this<Worker> {
   public:
-    Worker(net::io_context& context, std::shared_ptr<Shared> shared);
+    // `timing` is null if nothing is timed; `thread` is the number that it knows this one by.
+    Worker(net::io_context& context, std::shared_ptr<Shared> shared, timing::Timing* timing,
+           unsigned thread);
 
     // Has it accept from these sockets, which listen already.
     void listen(const std::vector<int>& descriptors);
@@ -48,10 +51,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
     BufferPool& buffers() { return buffers_; }
     // Whoever waits for it keeps it.
     const std::shared_ptr<Upstream>& upstream() { return upstream_; }
+    timing::StatementTable* statements() { return statements_ ? &*statements_ : nullptr; }
     bool draining() const { return draining_; }
 
     // Logs the first failure to reach the upstream and the recovery from it, not each in between.
     void upstream_reached(const std::optional<std::string>& error);
+
+    // Logs the first connection of a load balancer without its header, and the next that has one.
+    void balancer_spoke(const net::ip::address& balancer, bool header);
 
     void join(Session& session);
     void leave(Session& session);
@@ -77,6 +84,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     BufferPool buffers_;
     TermsPtr terms_;
     std::shared_ptr<Upstream> upstream_;
+    std::optional<timing::StatementTable> statements_;
     std::list<TcpAcceptor> acceptors_;
     UnixAcceptor unix_acceptor_;
     Timer timer_;
@@ -84,6 +92,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     Waiting waiting_;  // the longest first
     bool draining_ = false;
     bool upstream_down_ = false;
+    bool balancer_mistaken_ = false;
 };
 
 }  // namespace muster::wire

@@ -23,6 +23,26 @@ BOOST_AUTO_TEST_CASE(the_shipped_routes_are_among_the_queries) {
     BOOST_TEST(queries.dump().find(name) == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(statements_through_the_wire_door_and_pgbouncer_are_too) {
+    const auto session = pg_connect(shared_stack().env("MUSTER_WIRE_DSN"));
+    for (const std::string value : {"'one'", "'two', 'three'"}) {
+        pg_exec(session, "select count(*) as timed from agents where name in (" + value + ")");
+    }
+    std::string name;
+    for (const Json& one : Json::parse(admin("/queries?sort=name").body)["statements"]) {
+        if (one["text"].text().starts_with(
+                "select count(*) as timed from agents where name in ($1")) {
+            BOOST_TEST(one["door"] == "wire");
+            BOOST_TEST(one["calls"].text() == "2");
+            BOOST_TEST(one["rows"].text() == "2");
+            name = one["name"].text();
+        }
+    }
+    BOOST_TEST(name.starts_with("select_agents_"), name);
+    BOOST_TEST(sample("database_query_duration_seconds_count",
+                      {"query_name=\"" + name + "\"", "status=\"success\""}) == 2);
+}
+
 BOOST_AUTO_TEST_CASE(a_cached_answer_says_so_and_keeps_no_times) {
     auto& stack = shared_stack();
     const std::string target = "/agents/" + make_agent(fresh_name("timed"))["id"].text();

@@ -15,10 +15,12 @@ Certificate::Certificate(std::string name) : name_(std::move(name)) {
                 sandbox_.path() / "openssl.log");
 }
 
-TlsClient::TlsClient(unsigned short port, Begin begin, const std::string& protocol)
+TlsClient::TlsClient(unsigned short port, Begin begin, const std::string& protocol,
+                     std::string_view before)
     : socket_(port),
       context_(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free),
       ssl_(SSL_new(context_.get()), &SSL_free) {
+    socket_.send(before);
     if (begin == Begin::by_request) {
         socket_.send(wire::startup::tls_request);
         if (socket_.receive(1) != "S")

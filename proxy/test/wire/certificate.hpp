@@ -32,8 +32,10 @@ class TlsClient {
   public:
     enum class Begin { by_request, at_once };
 
-    // Throws if there is no agreement on TLS. `protocol` is offered by ALPN, if not empty.
-    TlsClient(unsigned short port, Begin begin, const std::string& protocol = "");
+    // Throws if there is no agreement on TLS. `protocol` is offered by ALPN, if not empty; `before`
+    // is sent first, without TLS.
+    TlsClient(unsigned short port, Begin begin, const std::string& protocol = "",
+              std::string_view before = "");
 
     void send(std::string_view bytes);
     std::string receive_all();

@@ -39,11 +39,15 @@ std::vector<net::io_context*> pointers(const std::vector<std::unique_ptr<net::io
 
 }  // namespace
 
-Door::Door(config::Wire settings)
-    : contexts_(make_contexts()), server_(pointers(contexts_), [&] {
-          settings.listen = {"127.0.0.1", 0};
-          return settings;
-      }()) {
+Door::Door(config::Wire settings, timing::Timing* timing)
+    : contexts_(make_contexts()),
+      server_(
+          pointers(contexts_),
+          [&] {
+              settings.listen = {"127.0.0.1", 0};
+              return settings;
+          }(),
+          timing) {
     prepare_process();
     if (const auto error = server_.start())
         throw std::runtime_error(*error);

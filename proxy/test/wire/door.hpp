@@ -16,7 +16,8 @@ namespace muster::test {
 // Two threads, a free port. The destructor closes whatever is still open.
 class Door {
   public:
-    explicit Door(config::Wire settings);
+    // `timing`, if any, is for two threads and outlives the door.
+    explicit Door(config::Wire settings, timing::Timing* timing = nullptr);
     ~Door();
 
     std::string conninfo(const std::string& rest) const;

@@ -20,20 +20,20 @@ struct Played {
 // server; `<Z` has the transaction status behind it. Queries are numbered from 1.
 Played play(std::string_view script) {
     Played played;
-    Pipeline::Tag next = 1;
+    std::uint64_t next = 1;
     for (std::size_t i = 0; i + 1 < script.size(); ++i) {
         if (script[i] == ' ')
             continue;
         const bool client = script[i] == '>';
         const char type = script[++i];
         if (client) {
-            next += played.pipeline.from_client(type, next);
+            next += played.pipeline.from_client(type, {next, {}});
             continue;
         }
         const char status = type == 'Z' ? script[++i] : '\0';
         played.pipeline.from_server(type, status, [&](const Pipeline::End& end) {
             constexpr std::string_view marks = "+-/";
-            played.ends += std::to_string(end.tag) + end.type +
+            played.ends += std::to_string(end.tag.statement) + end.type +
                            marks[static_cast<std::size_t>(end.outcome)] + ' ';
         });
     }
@@ -203,14 +203,31 @@ BOOST_AUTO_TEST_CASE(queries_are_counted_where_they_begin) {
     BOOST_TEST(counted == "EQF");
 }
 
+BOOST_AUTO_TEST_CASE(what_a_lost_server_has_not_answered_is_told_in_order) {
+    auto played = play("<ZI >P >B >E >S >Q <1 <2");
+    played.pipeline.name_last(7);
+    std::string told;
+    const auto note = [&](const Pipeline::End& end) {
+        told += std::to_string(end.tag.statement) + end.type;
+    };
+    played.pipeline.abandon(note);
+    BOOST_TEST(told == "1E7Q");
+    BOOST_TEST(played.pipeline.outstanding() == 0u);
+    played.pipeline.name_last(8);  // nothing to name
+    played.pipeline.abandon(note);
+    BOOST_TEST(told == "1E7Q");
+}
+
 BOOST_AUTO_TEST_CASE(a_long_pipeline_is_followed_to_its_end) {
     auto pipeline = play("<ZI").pipeline;
-    Pipeline::Tag sent = 0, ended = 0;
-    const auto expect_next = [&](const Pipeline::End& end) { BOOST_REQUIRE(end.tag == ended++); };
+    std::uint64_t sent = 0, ended = 0;
+    const auto expect_next = [&](const Pipeline::End& end) {
+        BOOST_REQUIRE(end.tag.statement == ended++);
+    };
     for (int round = 0; round < 100; ++round) {
         for (int i = 0; i < 1000; ++i) {
             for (const char type : std::string_view("PBES"))
-                sent += pipeline.from_client(type, sent);
+                sent += pipeline.from_client(type, {sent, {}});
         }
         for (int i = 0; i < 1000; ++i) {
             for (const char type : std::string_view("12C"))

@@ -41,6 +41,21 @@ std::vector<Seen> scan(Scanner& scanner, std::string_view stream, NextSize next_
     return seen;
 }
 
+// The bodies, each put together from what was told of it.
+template <class NextSize>
+std::vector<std::string> bodies(std::string_view stream, NextSize next_size) {
+    Scanner scanner;
+    std::vector<std::string> told;
+    while (!stream.empty()) {
+        const auto n = std::min<std::size_t>(next_size(), stream.size());
+        scanner.feed(
+            stream.substr(0, n), [&](const MessageStart& m) { told.emplace_back(m.head); },
+            [&](std::string_view more) { told.back() += more; });
+        stream.remove_prefix(n);
+    }
+    return told;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(scanner)
@@ -56,6 +71,8 @@ BOOST_AUTO_TEST_CASE(messages_are_found_wherever_the_chunks_end) {
         Scanner fixed, varied;
         BOOST_TEST((scan(fixed, stream, [&] { return size; }) == expected), "chunks of " << size);
         BOOST_TEST((scan(varied, stream, [&] { return 1 + random() % (size * 20); }) == expected));
+        BOOST_TEST(
+            (bodies(stream, [&] { return size; }) == bodies(stream, [&] { return 200000; })));
         BOOST_TEST(fixed.at_boundary());
         BOOST_TEST(varied.at_boundary());
     }

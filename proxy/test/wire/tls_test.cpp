@@ -105,6 +105,18 @@ BOOST_AUTO_TEST_CASE(clients_choose_where_it_is_allowed) {
             .find("certificate verify failed") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(tls_begins_behind_the_header_of_a_load_balancer) {
+    auto wire = with_tls(plain());
+    wire.proxy_protocol = config::parse_networks("127.0.0.1").value();
+    Door door(wire);
+    for (const auto begin : {TlsClient::Begin::by_request, TlsClient::Begin::at_once}) {
+        TlsClient client(door.port(), begin, "postgresql",
+                         "PROXY TCP4 203.0.113.9 198.51.100.1 56324 6433\r\n");
+        client.send(startup_message("postgres", "nowhere"));
+        BOOST_TEST(error_state(client.receive_all()) == "3D000");
+    }
+}
+
 BOOST_AUTO_TEST_CASE(unencrypted_clients_are_refused_where_it_is_required) {
     auto wire = with_tls(plain());
     wire.tls = "require";
