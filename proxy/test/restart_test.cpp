@@ -2,7 +2,6 @@
 #include <boost/test/unit_test.hpp>
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -339,9 +338,7 @@ BOOST_AUTO_TEST_CASE(sockets_of_a_service_manager_are_served) {
     early.send("GET /now HTTP/1.1\r\nHost: x\r\n" + key + "\r\n");
 
     const Sandbox sandbox;
-    const std::string script = "exec 3<&" + std::to_string(listening) +
-                               "; LISTEN_FDS=1 LISTEN_FDNAMES=$0 LISTEN_PID=$$ exec \"$@\"";
-    BOOST_REQUIRE(::fcntl(listening, F_SETFD, 0) == 0);  // for the shell
+    const std::string script = R"(LISTEN_FDS=1 LISTEN_FDNAMES=$0 LISTEN_PID=$$ exec "$@")";
     const std::string file = sandbox.path() / "proxy.toml";
     std::ofstream(file) << configuration();
     // By its name, or by its port where the name says nothing.
@@ -352,7 +349,7 @@ BOOST_AUTO_TEST_CASE(sockets_of_a_service_manager_are_served) {
              settings(port, free_port(), database().socket_conninfo())) {
             arguments.push_back(argument);
         }
-        Process process(arguments, sandbox.path() / "log", SIGTERM, false);
+        Process process(arguments, sandbox.path() / "log", SIGTERM, false, listening);
         if (std::string(name) == "http") {
             BOOST_TEST(early.read().status == 200);
         }

@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,6 +61,19 @@ BOOST_AUTO_TEST_CASE(a_killed_test_leaves_no_directory) {
     BOOST_REQUIRE(!path.empty());
     wait_until("the directory to go", [&] { return !std::filesystem::exists(path); });
     BOOST_TEST(read_file(farewell) == path + "\n");
+}
+
+// A server that outlives a connection of the test's would keep it open.
+BOOST_AUTO_TEST_CASE(children_inherit_no_descriptor) {
+    int ends[2];
+    BOOST_REQUIRE(::pipe(ends) == 0);
+    const Sandbox sandbox;
+    Process process({"sleep", "600"}, sandbox.path() / "log", SIGKILL);
+    ::close(ends[1]);
+    pollfd end{ends[0], POLLIN, 0};
+    wait_until("the end of the pipe", [&] { return ::poll(&end, 1, 0) == 1; });
+    BOOST_TEST(process.running());
+    ::close(ends[0]);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

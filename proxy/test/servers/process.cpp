@@ -70,6 +70,7 @@ Sandbox::Sandbox(std::vector<std::string> farewell) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[0], 0);
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // connections, too
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);  // out of the terminal's reach
@@ -90,7 +91,7 @@ Sandbox::~Sandbox() {
 }
 
 Process::Process(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-                 int end_signal, bool drop)
+                 int end_signal, bool drop, int passed)
     : end_signal_(end_signal) {
     const pid_t parent = ::getpid();
     const auto list = c_arguments(arguments);
@@ -108,6 +109,13 @@ Process::Process(const std::vector<std::string>& arguments, const std::filesyste
     ::dup2(input, 0);
     ::dup2(output, 1);
     ::dup2(output, 2);
+    if (passed >= 0) {
+        ::dup2(passed, 3);
+        ::fcntl(3, F_SETFD, 0);  // it may have been 3 before
+    }
+    // Neither Asio nor libpq opens sockets for this process alone. A connection that a server here
+    // has, too, stays open to its peer once it is closed.
+    ::closefrom(passed >= 0 ? 4 : 3);
     if (user != nullptr && (::setgid(gid) != 0 || ::setuid(uid) != 0))
         ::_exit(126);
     // The directory of the tests may be closed to the new user, which some programs complain about.

@@ -34,8 +34,9 @@ class Sandbox {
 class Process {
   public:
     // Starts `arguments` as the unprivileged server user if we are root (`drop`), output to `log`.
+    // Of our descriptors it gets `passed` alone, as 3, unless that is negative.
     Process(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-            int end_signal, bool drop = true);
+            int end_signal, bool drop = true, int passed = -1);
     ~Process();
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
