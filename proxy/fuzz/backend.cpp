@@ -16,7 +16,7 @@ void say(std::string& said, char type, char first = '\0') {
 
 }  // namespace
 
-void Backend::receive(char type, Pipeline::Tag tag) {
+void Backend::receive(char type, std::uint64_t tag) {
     queue_.push_back({type, tag});
     serious_ += is_noise(type) ? 0 : 1;
 }

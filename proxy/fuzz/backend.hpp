@@ -3,6 +3,7 @@
 // copyfromparse.c.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <string>
@@ -18,10 +19,10 @@ class Backend {
   public:
     struct Message {
         char type;
-        Pipeline::Tag tag;  // of a query
+        std::uint64_t tag;  // of a query, else 0
     };
 
-    void receive(char type, Pipeline::Tag tag);
+    void receive(char type, std::uint64_t tag);
 
     // Takes the next message, if there is one. Appends to `said` the types of what it answers,
     // each followed by the first byte of its body. `input` decides how it fares.
@@ -37,7 +38,7 @@ class Backend {
     // Whether Syncs were sent with copy data that had an error: each of them may or may not have
     // been answered, and only the server knows.
     bool unclear() const { return unclear_; }
-    const std::map<Pipeline::Tag, Pipeline::Outcome>& outcomes() const { return outcomes_; }
+    const std::map<std::uint64_t, Pipeline::Outcome>& outcomes() const { return outcomes_; }
 
   private:
     void run_query(Input& input, std::string& said);
@@ -50,7 +51,7 @@ class Backend {
 
     std::deque<Message> queue_;
     std::size_t serious_ = 0;  // of them those that ask for something
-    std::map<Pipeline::Tag, Pipeline::Outcome> outcomes_;
+    std::map<std::uint64_t, Pipeline::Outcome> outcomes_;
     Message current_{};
     bool extended_ = false;  // an error discards what comes before the next Sync
     bool discarding_ = false;

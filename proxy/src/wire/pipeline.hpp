@@ -11,12 +11,11 @@
 // outstanding that is none: better than the other way round.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "runtime/asio.hpp"
 
 namespace muster::wire {
 
@@ -25,7 +24,7 @@ class Pipeline {
     // What the caller wants to know again of a query when it ends.
     struct Tag {
         std::uint64_t statement;
-        TimePoint arrived;
+        std::chrono::steady_clock::time_point arrived;
     };
 
     enum class Outcome {
