@@ -59,6 +59,8 @@ bool Pipeline::from_client(char type, Tag tag) {
         default:
             return false;
     }
+    if (ends_sequence(type) || type == 's')
+        ++unanswered_;
     return push(type, tag);
 }
 
@@ -150,8 +152,14 @@ void Pipeline::advance(char type, char first) {
             fail();
             break;
         case 'Z':  // ReadyForQuery
-            if (started())
+            if (started()) {
                 ready();
+                unanswered_ -= unanswered_ > 0 ? 1 : 0;
+                if (unanswered_ == 0)
+                    unclear_ = false;
+                else if (!unclear_ && head_ == pending_.size())
+                    unanswered_ = 0;  // the rest has been ignored
+            }
             status_ = first;
             break;
         default:
@@ -184,6 +192,8 @@ void Pipeline::fail() {
 void Pipeline::ready() {
     if (front() == 's') {  // behind the error of a COPY, it has not been ignored
         ++head_;
+        // Or it has, and this is the answer to one that came later.
+        unclear_ = unclear_ || head_ < pending_.size();
         copy_in_ = skipping_ = false;
         return;
     }
@@ -220,7 +230,8 @@ void Pipeline::copy_in_begins() {
     if (!unclear.empty())
         unclear.erase(0, 1);
     pending_.replace(head_ + 1, next - head_ - 1, unclear);
-    if (copy_in_ && at == 'E' && ignored)
+    const auto behind = pending_.begin() + static_cast<std::ptrdiff_t>(head_ + 1);
+    if (at == 'E' && ignored && std::none_of(behind, pending_.end(), ends_sequence))
         unfinished_ = true;  // the Sync that counts is yet to come
 }
 

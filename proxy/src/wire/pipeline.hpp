@@ -86,7 +86,7 @@ class Pipeline {
     std::size_t outstanding() const { return tags_.size() - first_tag_; }
 
     // The server has answered all there was, so that status() is that of now.
-    bool answered() const { return head_ == pending_.size() && !overflow_; }
+    bool answered() const { return head_ == pending_.size() && !overflow_ && !unclear_; }
 
     // So much was pipelined that nothing is known any more of what is outstanding.
     bool overflowed() const { return overflow_; }
@@ -119,7 +119,12 @@ class Pipeline {
     bool unfinished_ = false;  // extended messages were sent and no Sync yet
     bool skipping_ = false;    // the server discards what comes before the next Sync
     bool copy_in_ = false;     // the server takes copy data and the client has not ended it
-    bool overflow_ = false;    // more was pipelined than is kept track of
+    // Syncs sent with data of a COPY that failed were answered in part: which ReadyForQuery is
+    // whose is not known any more. Nothing counts as answered then until everything is that might
+    // have to be.
+    bool unclear_ = false;
+    std::size_t unanswered_ = 0;  // at most so many ReadyForQuery are still to come
+    bool overflow_ = false;       // more was pipelined than is kept track of
 };
 
 }  // namespace muster::wire
