@@ -11,6 +11,7 @@
 #include "servers/postgres.hpp"
 #include "wire/bytes.hpp"
 #include "wire/door.hpp"
+#include "wire/full_listener.hpp"
 
 using namespace muster;
 using namespace muster::test;
@@ -256,22 +257,9 @@ BOOST_AUTO_TEST_CASE(an_upstream_that_is_down_or_silent_is_told_without_its_addr
 }
 
 BOOST_AUTO_TEST_CASE(a_full_listen_queue_upstream_meets_the_connect_deadline) {
-    // A listener whose queue is full drops further SYNs, like a host that is gone.
-    net::io_context context;
-    net::ip::tcp::acceptor full(context);
-    full.open(net::ip::tcp::v4());
-    full.bind({net::ip::address_v4::loopback(), 0});
-    full.listen(0);
-    const auto endpoint = full.local_endpoint();
-    std::vector<net::ip::tcp::socket> fillers;
-    for (int i = 0; i < 4; ++i) {
-        fillers.emplace_back(context, net::ip::tcp::v4());
-        fillers.back().native_non_blocking(true);  // Asio's own connect would wait
-        ::connect(fillers.back().native_handle(), endpoint.data(),
-                  static_cast<socklen_t>(endpoint.size()));
-    }
+    const FullListener full;
     auto wire = settings();
-    wire.upstream = {"127.0.0.1", endpoint.port()};
+    wire.upstream = {"127.0.0.1", full.port()};
     wire.connect_timeout = 300ms;
     Door door(wire);
     RawClient client(door.port());

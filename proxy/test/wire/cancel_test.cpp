@@ -17,6 +17,7 @@
 #include "wire/bytes.hpp"
 #include "wire/cancel_keys.hpp"
 #include "wire/door.hpp"
+#include "wire/full_listener.hpp"
 #include "wire/relay.hpp"
 
 using namespace muster;
@@ -161,23 +162,11 @@ BOOST_AUTO_TEST_CASE(a_key_is_forgotten_with_its_session) {
 
 // As with a host that is gone: its listener's queue is full, so that it says nothing.
 BOOST_AUTO_TEST_CASE(an_address_that_does_not_answer_leaves_time_for_the_others) {
-    net::io_context context;
-    net::ip::tcp::acceptor full(context);
-    full.open(net::ip::tcp::v4());
-    full.bind({net::ip::address_v4::loopback(), 0});
-    full.listen(0);
-    const auto endpoint = full.local_endpoint();
-    std::vector<net::ip::tcp::socket> fillers;
-    for (int i = 0; i < 4; ++i) {
-        fillers.emplace_back(context, net::ip::tcp::v4());
-        fillers.back().native_non_blocking(true);
-        ::connect(fillers.back().native_handle(), endpoint.data(),
-                  static_cast<socklen_t>(endpoint.size()));
-    }
+    const FullListener full;
     PostgresServer postgres;
-    Relay relay(postgres.port(), "127.0.0.2", endpoint.port());
+    Relay relay(postgres.port(), "127.0.0.2", full.port());
     config::Wire wire;
-    wire.upstream = {"late.test", endpoint.port()};
+    wire.upstream = {"late.test", full.port()};
     wire.connect_timeout = 2s;
     Door door(wire);
     BOOST_TEST(pg_value(pg_connect(door.conninfo("user=postgres dbname=postgres")), "select 1") ==
