@@ -2,13 +2,11 @@
 #include "postgres/cancel.hpp"
 
 #include <atomic>
-#include <csignal>
 #include <system_error>
-#include <thread>
-
-#include <pthread.h>
 
 #include <spdlog/spdlog.h>
+
+#include "runtime/quiet_thread.hpp"
 
 namespace muster::postgres {
 
@@ -37,18 +35,12 @@ void send_cancel(PGconn* connection) {
         under_way.fetch_sub(1, std::memory_order_relaxed);
         return;
     }
-    // Signals are for the threads that expect them.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
-        std::thread(run, cancel).detach();
+        start_quiet_thread([cancel] { run(cancel); }).detach();
     } catch (const std::system_error&) {
         PQfreeCancel(cancel);
         under_way.fetch_sub(1, std::memory_order_relaxed);
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace muster::postgres

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -12,6 +11,8 @@
 #include <unistd.h>
 
 #include <spdlog/spdlog.h>
+
+#include "runtime/quiet_thread.hpp"
 
 namespace muster {
 namespace {
@@ -36,13 +37,7 @@ Result<std::unique_ptr<LineWriter>, std::string> LineWriter::open(const std::str
 
 LineWriter::LineWriter(std::string path, int file, std::size_t capacity)
     : path_(std::move(path)), capacity_(capacity), file_(file) {
-    // Signals are for the thread that waits for them.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { run(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = start_quiet_thread([this] { run(); });
 }
 
 LineWriter::~LineWriter() {

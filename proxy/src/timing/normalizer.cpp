@@ -1,21 +1,15 @@
 // The queue and its thread.
 #include "timing/normalizer.hpp"
 
-#include <csignal>
 #include <utility>
 
+#include "runtime/quiet_thread.hpp"
 #include "timing/statement_text.hpp"
 
 namespace muster::timing {
 
 Normalizer::Normalizer(Statements& statements) : statements_(statements) {
-    // Signals are for the thread that waits for them.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { run(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = start_quiet_thread([this] { run(); });
 }
 
 Normalizer::~Normalizer() {

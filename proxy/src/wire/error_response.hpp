@@ -17,6 +17,8 @@ struct Fatal {
 // Encodes an ErrorResponse. Fields are cut at a NUL, which would end them early.
 std::string encode(const Fatal& error, std::string_view severity = "FATAL");
 
+// Terminate, as a client that ends its session.
+inline constexpr std::string_view terminate{"X\0\0\0\4", 5};
 // A ReadyForQuery that says "idle, outside a transaction".
 inline constexpr std::string_view ready_for_query{"Z\0\0\0\5I", 6};
 

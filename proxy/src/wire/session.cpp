@@ -14,8 +14,6 @@ using namespace std::chrono_literals;
 // with unread input would reset the connection, and the reset could overtake what we sent.
 constexpr auto linger_time = 2s;
 
-constexpr std::string_view terminate{"X\0\0\0\4", 5};
-
 }  // namespace
 
 Session::Session(std::shared_ptr<Worker> worker, Socket client)

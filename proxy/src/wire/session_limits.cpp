@@ -10,8 +10,6 @@
 namespace muster::wire {
 namespace {
 
-constexpr std::string_view terminate{"X\0\0\0\4", 5};
-
 // How long answers are awaited that the pipeline (pipeline.hpp) may be wrong about. Whoever has
 // asked for something that takes longer than this may ask for one thing more each time.
 constexpr auto patience = std::chrono::seconds(10);
