@@ -4,6 +4,7 @@
 #include "publish/publish.hpp"
 #include "wake/wake.hpp"
 #include "read/scratch.hpp"
+#include "send/send.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -16,5 +17,6 @@ void _PG_init(void) {
     muster::count::init();
     muster::wake::init();
     muster::read::init_scratch();
+    muster::send::init();
     muster::compat::reserve_settings("muster");
 }

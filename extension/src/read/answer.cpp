@@ -2,6 +2,8 @@
 // is copied once only: from the session's buffer into the tuplestore that the caller reads.
 #include "read/answer.hpp"
 
+#include "send/send.hpp"
+
 namespace muster::read {
 namespace {
 
@@ -63,6 +65,7 @@ Datum finish_body(FunctionCallInfo fcinfo, json::Arena& row, const text* next) {
     ExecStoreMinimalTuple(tuple, slot, false);
     tuplestore_puttupleslot(rows, slot);
     ExecDropSingleTupleTableSlot(slot);
+    send::expect_row(row.used);
     keep_scratch(row);
     return Datum{0};
 }
