@@ -1,8 +1,10 @@
 """Runs the plan's scenarios one after the other and prints a line for each: see bench/loadtest."""
 import collections
+import contextlib
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -62,34 +64,34 @@ def locust(place, name, users, seconds):
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", MUSTER_SPIKE_SECONDS=str(seconds),
                        MUSTER_SPIKE_PEAK=str(PEAK // PROCESSES))
     running = []
-    for number in range(PROCESSES):
-        own = f"{prefix}.{number}"
-        command = ["locust", "-f", os.path.join(HERE, "locustfile.py" if users else "spike.py"), "--headless", "--host",
-                   os.environ["MUSTER_HTTP_URL"], "--csv", own, "--only-summary", "--stop-timeout", "10"]
-        if users:
-            command += ["-u", str(users // PROCESSES), "-r", str(max(5, users // 20)), "-t", f"{seconds:.0f}s"]
-        with open(own + ".log", "w", encoding="utf-8") as log:
-            running.append((own, subprocess.Popen(command, env=environment, stdout=log, stderr=log)))
     rows = []
-    for own, process in running:
-        try:
-            process.wait(timeout=seconds + 60)  # its status says whether requests failed, and so do the rows
-        except subprocess.TimeoutExpired:
+    try:
+        for number in range(PROCESSES):
+            own = f"{prefix}.{number}"
+            command = ["locust", "-f", os.path.join(HERE, "locustfile.py" if users else "spike.py"), "--headless",
+                       "--host", os.environ["MUSTER_HTTP_URL"], "--csv", own, "--only-summary", "--stop-timeout", "10"]
+            if users:
+                command += ["-u", str(users // PROCESSES), "-r", str(max(5, users // 20)), "-t", f"{seconds:.0f}s"]
+            with open(own + ".log", "w", encoding="utf-8") as log:
+                running.append((own, subprocess.Popen(command, env=environment, stdout=log, stderr=log)))
+        for own, process in running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=seconds + 60)  # its status says whether requests failed, and so do the rows
+            with contextlib.suppress(OSError), open(own + "_stats.csv", encoding="utf-8", newline="") as file:
+                rows += [row for row in csv.DictReader(file) if int(row["Request Count"])]
+            if not rows:
+                with open(own + ".log", encoding="utf-8") as log:
+                    sys.exit(f"Locust made no requests (status {process.returncode}):\n" + log.read()[-3000:])
+    finally:
+        for _, process in running:
             process.kill()
             process.wait()
-        try:
-            with open(own + "_stats.csv", encoding="utf-8", newline="") as file:
-                rows += [row for row in csv.DictReader(file) if int(row["Request Count"])]
-        except OSError:
-            pass
-        if not rows:
-            with open(own + ".log", encoding="utf-8") as log:
-                sys.exit(f"Locust made no requests (status {process.returncode}):\n" + log.read()[-3000:])
     return rows
 
 
 def main():
     scale, place = float(sys.argv[1]), sys.argv[2]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends Locust too
     print(f"the plan's durations times {scale:g}; p95 in ms; reads of the cached routes; cores of {os.cpu_count()}\n")
     print("scenario          requests  failures   rate/s   p95 of reads: Locust  proxy   of writes: Locust"
           "   cores: Locust  all else   L1 hits", flush=True)
