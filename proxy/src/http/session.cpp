@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <limits>
 #include <random>
 
 #include <boost/asio/write.hpp>
@@ -382,8 +383,12 @@ Task<bool> Session::write(const Response& response, bool keep) {
     const std::array<net::const_buffer, 2> parts{
         net::buffer(head_),
         bodyless || head_only_ ? net::const_buffer() : net::buffer(content.data(), content.size())};
+    // As much at a time as the socket takes, where Asio's transfer_all() means 64 KB.
+    const auto whole = [](const error_code& failed, std::size_t) {
+        return failed ? 0 : std::numeric_limits<std::size_t>::max();
+    };
     error_code ec;
-    co_await net::async_write(socket_, parts, capture(ec));
+    co_await net::async_write(socket_, parts, whole, capture(ec));
     co_return !ec;
 }
 

@@ -50,7 +50,8 @@ class Runtime {
   private:
     using Guard = net::executor_work_guard<Executor>;
     struct Worker {
-        net::io_context context{1};
+        // Others may post to it; its sockets are its thread's alone, and need no locks.
+        net::io_context context{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
         Guard guard{context.get_executor()};
         std::thread thread;
     };
