@@ -35,6 +35,7 @@ bool would_block(const error_code& ec) {
 void Leg::adopt(Socket socket) {
     socket_ = std::move(socket);
     ssl_.reset();
+    drained_ = supposed_ = short_ = false;
     error_code ec;
     const auto family = socket_.local_endpoint(ec).protocol().family();
     tcp_ = !ec && family != AF_UNIX;
@@ -168,34 +169,82 @@ std::size_t Leg::read_now(char* to, std::size_t room, error_code& ec) {
     return result(SSL_read(ssl_.get(), to, wanted), wait_to_read_, ec);
 }
 
-Task<std::string_view> Leg::read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
-                                 error_code& ec) {
-    std::size_t n = 0;
-    if (!ssl_) {
-        ec = std::exchange(read_error_, {});
-        if (!ec)
-            n = co_await socket_.async_read_some(net::buffer(little_), capture(ec));
-        if (ec || n < little_.size())
-            co_return std::string_view{little_.data(), n};
-        block.emplace(pool.take());
-        std::memcpy(block->data(), little_.data(), n);
-        n += read_now(block->data() + n, BufferPool::buffer_size - n, read_error_);
-        if (would_block(read_error_))
-            read_error_ = {};
-        co_return std::string_view{block->data(), n};
-    }
-    do {
+// Waits for the socket to have something, or for TLS to be able to write what it has to before.
+Task<> Leg::wait() {
+    if (wait_to_read_ == Socket::wait_read)
+        return readiness_.wait(socket_, wait_error_);
+    return socket_.async_wait(wait_to_read_, capture(wait_error_));
+}
+
+std::string_view Leg::read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                           error_code& ec) {
+    ec = std::exchange(wait_error_, {});
+    drained_ = supposed_ = false;
+    if (std::exchange(again_, false) && ec == net::error::operation_aborted && socket_.is_open())
         ec = {};
-        if (!buffered())
-            co_await socket_.async_wait(wait_to_read_, capture(ec));
-        if (ec)
-            break;
-        block.emplace(pool.take());
-        n = read_now(block->data(), BufferPool::buffer_size, ec);
-        if (ec)
-            block.reset();
-    } while (would_block(ec));
-    co_return ec ? std::string_view() : std::string_view{block->data(), n};
+    if (std::exchange(interrupted_, false))
+        ec = net::error::operation_aborted;
+    if (!ec)
+        ec = std::exchange(read_error_, {});
+    if (ec)
+        return {};
+    const auto bytes = ssl_ ? read_encrypted(pool, block, ec) : read_plain(pool, block, ec);
+    drained_ = drained_ || would_block(ec);
+    return bytes;
+}
+
+std::string_view Leg::read_plain(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                                 error_code& ec) {
+    auto n = read_now(little_.data(), little_.size(), ec);
+    short_ = n < little_.size();
+    if (short_ || ec)
+        return {little_.data(), n};
+    block.emplace(pool.take());
+    std::memcpy(block->data(), little_.data(), n);
+    const auto more = read_now(block->data() + n, BufferPool::buffer_size - n, read_error_);
+    n += more;
+    short_ = n < BufferPool::buffer_size;
+    if (would_block(read_error_)) {
+        read_error_ = {};
+        drained_ = true;
+    }
+    return {block->data(), n};
+}
+
+std::string_view Leg::read_encrypted(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                                     error_code& ec) {
+    block.emplace(pool.take());
+    const auto n = read_now(block->data(), BufferPool::buffer_size, ec);
+    if (ec)
+        block.reset();
+    return ec ? std::string_view() : std::string_view{block->data(), n};
+}
+
+void Leg::interrupt() {
+    interrupted_ = true;
+    error_code ignored;
+    socket_.cancel(ignored);
+}
+
+void Leg::expect_nothing() {
+    if (ssl_ || !short_ || drained_)
+        return;
+    drained_ = supposed_ = true;
+}
+
+// Of an end or an error that epoll has told of together with bytes, epoll does not tell again.
+void Leg::look_again() {
+    if (!supposed_ || writing_ || !socket_.is_open())
+        return;
+    char ignored = 0;
+    error_code ec;
+    const auto n = socket_.receive(net::buffer(&ignored, 1), Socket::message_peek, ec);
+    supposed_ = false;
+    again_ = n == 0 && !would_block(ec);
+    if (!again_)
+        return;
+    drained_ = false;
+    socket_.cancel(ec);
 }
 
 std::size_t Leg::write_now(std::string_view bytes, error_code& ec) {
@@ -223,7 +272,9 @@ Task<error_code> Leg::write(std::string_view bytes) {
         bytes.remove_prefix(write_now(bytes, ec));
         if (ec || bytes.empty())
             co_return ec;
+        writing_ = true;
         co_await socket_.async_wait(wait_to_write_, capture(ec));
+        writing_ = false;
         if (ec)
             co_return ec;
     }

@@ -17,6 +17,7 @@
 
 #include "runtime/asio.hpp"
 #include "wire/buffers.hpp"
+#include "wire/readiness.hpp"
 
 namespace muster::wire {
 
@@ -53,10 +54,22 @@ class Leg {
     std::size_t read_now(char* to, std::size_t room, error_code& ec);
     bool buffered() const { return ssl_ && SSL_pending(ssl_.get()) > 0; }
     Socket::wait_type wait_to_read() const { return wait_to_read_; }
-    // Waits for something to read and reads it, at most BufferPool::buffer_size bytes: into
-    // `block`, then one of `pool`, or without one if it is little. Valid until the next read.
-    Task<std::string_view> read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
-                                error_code& ec);
+    // While must_wait(), wait(); then read() what is there, at most BufferPool::buffer_size bytes:
+    // into `block`, then one of `pool`, or without one if it is little. Valid until the next read.
+    // would_block in `ec` if there was nothing after all.
+    bool must_wait() const { return drained_ && !interrupted_; }
+    Task<> wait();
+    std::string_view read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                          error_code& ec);
+
+    // Ends a wait that is under way; the next read() says operation_aborted.
+    void interrupt();
+
+    // To be told after a read behind which the peer is likely to wait for us: the next one then
+    // waits first. An end of the stream that has come together with what was read is noticed by
+    // look_again() only, to be called once in a while.
+    void expect_nothing();
+    void look_again();
 
     // Writes what the peer takes at once and returns how much that was. The next write has to go on
     // with the rest.
@@ -74,14 +87,25 @@ class Leg {
     };
 
     Task<std::string> handshake();
+    std::string_view read_plain(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                                error_code& ec);
+    std::string_view read_encrypted(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
+                                    error_code& ec);
     std::size_t result(int returned, Socket::wait_type& wait, error_code& ec);
     void say_goodbye();
 
     Socket socket_;
     std::unique_ptr<SSL, Free> ssl_;
-    // What a plain socket is waited on with: to wait for it to be readable and then to read would
-    // be a call of epoll_ctl for each message. Most messages fit, and need no block.
+    Readiness<Socket> readiness_;
+    bool drained_ = false;   // there is nothing to read until readiness_ says so
+    bool supposed_ = false;  // drained_ has not been seen but supposed
+    bool short_ = false;     // the last read was given less than it had room for
+    bool again_ = false;     // look_again() has ended the wait
+    bool interrupted_ = false;
+    bool writing_ = false;
+    // Most messages fit, and need no block.
     std::array<char, 512> little_;
+    error_code wait_error_;  // the last wait's, until it is read
     error_code read_error_;  // met behind bytes that were handed out first
     Socket::wait_type wait_to_read_ = Socket::wait_read;
     Socket::wait_type wait_to_write_ = Socket::wait_write;

@@ -49,8 +49,12 @@ void Session::start() {
 Task<> Session::copy_to_server() {
     error_code ec;
     for (;;) {
+        if (client_.must_wait())
+            co_await client_.wait();
         std::optional<BufferPool::Buffer> block;
-        auto bytes = co_await client_.read(worker_->buffers(), block, ec);
+        auto bytes = client_.read(worker_->buffers(), block, ec);
+        if (would_block(ec))
+            continue;
         if (ec)
             break;
         if (phase_ == Phase::closing || server_broken_)
@@ -62,6 +66,8 @@ Task<> Session::copy_to_server() {
                 continue;
             }
             const auto passing = bytes.substr(0, observe_client(bytes));
+            if (from_client_.at_boundary())
+                client_.expect_nothing();
             if (!from_client_.in_step()) {
                 fail({"08P01", "invalid message length"});
                 break;
@@ -98,12 +104,12 @@ Task<> Session::copy_to_client() {
             if (worker_->draining())
                 leave_if_idle();
         }
+        if (server_.must_wait())
+            co_await server_.wait();
         std::optional<BufferPool::Buffer> block;
-        auto bytes = co_await server_.read(worker_->buffers(), block, ec);
-        if (ec == net::error::operation_aborted && phase_ == Phase::open) {
-            ec = {};  // say() has words for the client
-            continue;
-        }
+        auto bytes = server_.read(worker_->buffers(), block, ec);
+        if (would_block(ec) || (ec == net::error::operation_aborted && phase_ == Phase::open))
+            continue;  // there was nothing, or say() has words for the client
         if (ec)
             break;
         worker_->counters().server_bytes.add(bytes.size());
@@ -118,6 +124,8 @@ Task<> Session::copy_to_client() {
             close();
             break;
         }
+        if (from_server_.at_boundary() && pipeline_.answered())
+            server_.expect_nothing();
         if (logging_in && phase_ == Phase::open && !co_await take_users_place(bytes))
             break;
         client_write_ = true;
@@ -225,6 +233,11 @@ void Session::drain() {
         fail({"57P03", "the proxy is shutting down"});
     else if (phase_ == Phase::open)
         leave_if_idle();
+}
+
+void Session::look_again() {
+    client_.look_again();
+    server_.look_again();
 }
 
 // Ends the session if neither side would miss anything: no request is under way or half sent.

@@ -41,6 +41,9 @@ class Session : public std::enable_shared_from_this<Session>,
     // Asks the session to end as soon as it is idle, which may be at once.
     void drain();
 
+    // Sees whether a peer has gone that was last heard of at the same time: once in a while.
+    void look_again();
+
     // Closes both legs now.
     void close();
 

@@ -152,8 +152,7 @@ Task<std::size_t> Session::drop(std::string_view bytes) {
 // Has the client told `words` between two messages of the server, and waits until it has been.
 Task<> Session::say(std::string words) {
     words_ = std::move(words);
-    error_code ignored;
-    server_.socket().cancel(ignored);  // wakes copy_to_client()
+    server_.interrupt();  // wakes copy_to_client()
     while (!words_.empty() && phase_ == Phase::open)
         co_await progress(TimePoint::max());
 }

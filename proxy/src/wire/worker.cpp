@@ -18,6 +18,9 @@ constexpr std::size_t spare_sockets = 256;
 // After a failed accept, which mostly means that there are no descriptors left.
 constexpr auto accept_pause = 100ms;
 
+// How late it may be noticed that a peer has gone that was last heard of at the same moment.
+constexpr auto look_pause = 1s;
+
 // Between two lines about limits.
 constexpr auto log_pause = 1s;
 
@@ -28,7 +31,8 @@ Worker::Worker(net::io_context& context, std::shared_ptr<Shared> shared, timing:
     : context_(context),
       shared_(std::move(shared)),
       unix_acceptor_(context.get_executor()),
-      timer_(context.get_executor()) {
+      timer_(context.get_executor()),
+      next_look_(context.get_executor()) {
     if (timing != nullptr && timing->enabled())
         statements_.emplace(*timing, thread);
 }
@@ -152,6 +156,8 @@ void Worker::limited(limit::Account::Kind kind, std::string_view whose, bool con
 }
 
 void Worker::join(Session& session) {
+    if (sessions_.empty())
+        look_again();
     sessions_.push_back(session);
     shared_->sockets.fetch_add(1, std::memory_order_relaxed);
 }
@@ -178,8 +184,22 @@ void Worker::leave(Session& session) {
     shared_->sockets.fetch_sub(1, std::memory_order_relaxed);
     if (session.admitted_)
         shared_->sessions.fetch_sub(1, std::memory_order_relaxed);
-    if (draining_ && sessions_.empty())
-        timer_.cancel();
+    if (sessions_.empty()) {
+        next_look_.cancel();
+        if (draining_)
+            timer_.cancel();
+    }
+}
+
+// Has every session look for what epoll does not tell, once a second while there are any.
+void Worker::look_again() {
+    for (auto& session : sessions_)
+        session.look_again();
+    next_look_.expires_after(look_pause);
+    next_look_.async_wait([self = shared_from_this()](const error_code& ec) {
+        if (!ec && !self->sessions_.empty())
+            self->look_again();
+    });
 }
 
 }  // namespace muster::wire

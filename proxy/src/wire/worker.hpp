@@ -94,6 +94,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
     template <class Acceptor>
     Task<> accept(Acceptor& acceptor);
+    void look_again();
 
     net::io_context& context_;
     std::shared_ptr<Shared> shared_;
@@ -105,6 +106,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     std::list<TcpAcceptor> acceptors_;
     UnixAcceptor unix_acceptor_;
     Timer timer_;
+    Timer next_look_;
     boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>> sessions_;
     Waiting waiting_;  // the longest first
     bool draining_ = false;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include <openssl/ssl.h>
+#include <poll.h>
 
 #include "harness/libpq.hpp"
 #include "servers/postgres.hpp"
@@ -352,11 +353,25 @@ BOOST_AUTO_TEST_CASE(much_passes_both_legs_in_both_directions) {
                                         nullptr, nullptr, 0) == 1);
         BOOST_REQUIRE(PQpipelineSync(session.get()) == 1);
     }
+    // PQgetResult() alone would first wait until all is sent, and read nothing meanwhile.
+    const auto next_result = [&] {
+        for (;;) {
+            const int unsent = PQflush(session.get());
+            BOOST_REQUIRE(unsent >= 0);
+            if (PQisBusy(session.get()) == 0)
+                return PgResult(PQgetResult(session.get()));
+            pollfd ready{.fd = PQsocket(session.get()), .events = POLLIN, .revents = 0};
+            if (unsent > 0)
+                ready.events |= POLLOUT;
+            BOOST_REQUIRE(::poll(&ready, 1, 60000) == 1);
+            BOOST_REQUIRE(PQconsumeInput(session.get()) == 1);
+        }
+    };
     for (int i = 0; i < 300; ++i) {
-        const PgResult one(PQgetResult(session.get()));
+        const PgResult one = next_result();
         BOOST_REQUIRE((PQntuples(one.get()) == 1 && chunk == PQgetvalue(one.get(), 0, 0)));
-        BOOST_REQUIRE(PQgetResult(session.get()) == nullptr);
-        const PgResult sync(PQgetResult(session.get()));
+        BOOST_REQUIRE(next_result() == nullptr);
+        const PgResult sync = next_result();
         BOOST_REQUIRE(PQresultStatus(sync.get()) == PGRES_PIPELINE_SYNC);
     }
 }
