@@ -21,7 +21,8 @@ bool ends_sequence(char type) {
 }  // namespace
 
 bool Pipeline::from_client(char type, Tag tag) {
-    if (skipping_ && type != 'S')
+    // While it is unclear which answers were whose, so is whether the server is skipping.
+    if (skipping_ && !unclear_ && type != 'S')
         return false;
     switch (type) {
         case 'S':  // Sync
