@@ -124,8 +124,6 @@ Task<> Session::copy_to_client() {
             close();
             break;
         }
-        if (from_server_.at_boundary() && pipeline_.answered())
-            server_.expect_nothing();
         if (logging_in && phase_ == Phase::open && !co_await take_users_place(bytes))
             break;
         client_write_ = true;
@@ -186,10 +184,12 @@ std::size_t Session::observe_client(std::string_view bytes) {
 
 bool Session::observe_server(std::string_view bytes) {
     std::uint64_t messages = 0;
+    char last = '\0';
     const bool in_step = from_server_.feed(
         bytes,
         [&](const MessageStart& message) {
             ++messages;
+            last = message.type;
             if (times_)
                 times_->from_server(pipeline_, message);
             else
@@ -203,6 +203,9 @@ bool Session::observe_server(std::string_view bytes) {
         times_->server_read_ends();
     worker_->counters().server_messages.add(messages);
     answered_ = true;
+    // Behind a ReadyForQuery; behind the last words of a server that goes its end is awaited.
+    if (last == 'Z' && from_server_.at_boundary() && pipeline_.answered())
+        server_.expect_nothing();
     if (phase_ != Phase::login || !in_step)
         return in_step;
     if (key_reader_)
