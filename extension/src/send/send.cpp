@@ -9,7 +9,7 @@ bool send_whole = true;  // muster.send_whole
 
 #if PG_VERSION_NUM < 170000
 
-// Of what is smaller, sending costs less than finding out.
+// Of what is smaller, one more copy costs less than one more call.
 constexpr std::size_t large = 64 * 1024;
 
 // The type and the length, which counts itself.
@@ -18,10 +18,12 @@ constexpr std::size_t header_size = 5;
 // What goes with the header in one piece, so that it does not go in a packet of its own.
 constexpr std::size_t first_piece = 8 * 1024;
 
-const PQcommMethods* servers;  // the table that ours stands in for
+// The table that ours stands in for. It is taken to write to MyProcPort, as the server's does.
+const PQcommMethods* servers;
 
 // Sends `size` bytes, waiting as long as the client takes for it. What happens when it is gone is
-// what the server's internal_flush() does: nothing is reported to the client any more.
+// what the server's internal_flush() does: it is logged once, and the session ends at the next
+// occasion.
 bool write_all(char* data, std::size_t size) {
     while (size > 0) {
         const ssize_t sent = secure_write(MyProcPort, data, size);
@@ -29,9 +31,11 @@ bool write_all(char* data, std::size_t size) {
             data += sent;
             size -= static_cast<std::size_t>(sent);
         } else if (errno != EINTR) {
-            const char* reason = strerror(errno);
-            ereport(COMMERROR, (errcode_for_socket_access(),
-                                errmsg("could not send data to client: %s", reason)));
+            if (!ClientConnectionLost) {
+                const char* reason = strerror(errno);
+                ereport(COMMERROR, (errcode_for_socket_access(),
+                                    errmsg("could not send data to client: %s", reason)));
+            }
             ClientConnectionLost = 1;
             InterruptPending = 1;
             return false;

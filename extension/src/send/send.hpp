@@ -1,6 +1,6 @@
 // Sending large rows to the client whole.
 //
-// Up to PostgreSQL 16 every message goes through a buffer of 8 kB: a document of 1 MB is copied
+// Up to PostgreSQL 16 every message goes through a buffer of 8 kB: a document of 1.2 MB is copied
 // once more and sent in 145 pieces, and whoever reads it at the other end is woken by many of them.
 // From 17 on the server itself sends what is larger than the buffer from where it is, and so it
 // does here, in a session that has made a large document, by way of the table of functions that

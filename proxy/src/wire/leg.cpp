@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -35,7 +36,10 @@ bool would_block(const error_code& ec) {
 void Leg::adopt(Socket socket) {
     socket_ = std::move(socket);
     ssl_.reset();
-    drained_ = supposed_ = short_ = false;
+    drained_ = supposed_ = short_ = again_ = interrupted_ = broken_ = false;
+    wait_error_ = read_error_ = {};
+    wait_to_read_ = Socket::wait_read;
+    wait_to_write_ = Socket::wait_write;
     error_code ec;
     const auto family = socket_.local_endpoint(ec).protocol().family();
     tcp_ = !ec && family != AF_UNIX;
@@ -170,7 +174,11 @@ std::size_t Leg::read_now(char* to, std::size_t room, error_code& ec) {
 }
 
 // Waits for the socket to have something, or for TLS to be able to write what it has to before.
+// SSL_read() says that it wants to read only when the socket had nothing (SSL_MODE_AUTO_RETRY).
 Task<> Leg::wait() {
+    reads_ = 0;
+    if (!drained_ || interrupted_)  // it has had its turn
+        return net::post(socket_.get_executor(), use_task);
     if (wait_to_read_ == Socket::wait_read)
         return readiness_.wait(socket_, wait_error_);
     return socket_.async_wait(wait_to_read_, capture(wait_error_));
@@ -178,6 +186,7 @@ Task<> Leg::wait() {
 
 std::string_view Leg::read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
                            error_code& ec) {
+    ++reads_;
     ec = std::exchange(wait_error_, {});
     drained_ = supposed_ = false;
     if (std::exchange(again_, false) && ec == net::error::operation_aborted && socket_.is_open())
@@ -227,7 +236,7 @@ void Leg::interrupt() {
 }
 
 void Leg::expect_nothing() {
-    if (ssl_ || !short_ || drained_)
+    if (ssl_ || !short_ || drained_ || read_error_)
         return;
     drained_ = supposed_ = true;
 }
@@ -238,12 +247,14 @@ void Leg::look_again() {
         return;
     char ignored = 0;
     error_code ec;
-    const auto n = socket_.receive(net::buffer(&ignored, 1), Socket::message_peek, ec);
+    socket_.receive(net::buffer(&ignored, 1), Socket::message_peek, ec);
     supposed_ = false;
-    again_ = n == 0 && !would_block(ec);
-    if (!again_)
+    if (would_block(ec))
         return;
+    again_ = true;
     drained_ = false;
+    if (ec != net::error::eof)
+        read_error_ = ec;  // told once
     socket_.cancel(ec);
 }
 

@@ -54,10 +54,11 @@ class Leg {
     std::size_t read_now(char* to, std::size_t room, error_code& ec);
     bool buffered() const { return ssl_ && SSL_pending(ssl_.get()) > 0; }
     Socket::wait_type wait_to_read() const { return wait_to_read_; }
-    // While must_wait(), wait(); then read() what is there, at most BufferPool::buffer_size bytes:
+    // If must_wait(), wait(); then read() what is there, at most BufferPool::buffer_size bytes:
     // into `block`, then one of `pool`, or without one if it is little. Valid until the next read.
-    // would_block in `ec` if there was nothing after all.
-    bool must_wait() const { return drained_ && !interrupted_; }
+    // would_block in `ec` if there was nothing after all. After so many reads in a row others get
+    // their turn.
+    bool must_wait() const { return reads_ >= turn || (drained_ && !interrupted_); }
     Task<> wait();
     std::string_view read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
                           error_code& ec);
@@ -96,7 +97,10 @@ class Leg {
 
     Socket socket_;
     std::unique_ptr<SSL, Free> ssl_;
+    static constexpr unsigned turn = 16;
+
     Readiness<Socket> readiness_;
+    unsigned reads_ = 0;     // since the last wait
     bool drained_ = false;   // there is nothing to read until readiness_ says so
     bool supposed_ = false;  // drained_ has not been seen but supposed
     bool short_ = false;     // the last read was given less than it had room for

@@ -21,7 +21,8 @@ bool ends_sequence(char type) {
 }  // namespace
 
 bool Pipeline::from_client(char type, Tag tag) {
-    // While it is unclear which answers were whose, so is whether the server is skipping.
+    // While it is unclear which answers were whose, so is whether the server is skipping. What it
+    // does skip then keeps the session from ever being called idle again.
     if (skipping_ && !unclear_ && type != 'S')
         return false;
     switch (type) {

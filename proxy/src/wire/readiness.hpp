@@ -26,8 +26,10 @@ class Readiness : private net::detail::reactor_op {
     Readiness& operator=(const Readiness&) = delete;
 
     // Waits until something has come since the last wait ended: bytes, the end, or an error. What
-    // was there before is not told again, so read until would_block first. Cancelling or closing
-    // the socket ends it with operation_aborted in `ec`. One at a time; must outlive it.
+    // was there before is not told again, so read until would_block first. It may end without
+    // anything, as the first one does. Cancelling or closing the socket ends it with
+    // operation_aborted in `ec`, a closed one with bad_descriptor. One at a time, and no other wait
+    // for the same socket to be readable; must outlive it.
     Task<> wait(Socket& socket, error_code& ec) {
         const auto start = [](Handler handler, Readiness* self, Socket* waiting, error_code* told) {
             self->handler_.emplace(std::move(handler));

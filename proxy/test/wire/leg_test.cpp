@@ -10,6 +10,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/test/unit_test.hpp>
 #include <sys/socket.h>
@@ -154,6 +155,31 @@ BOOST_AUTO_TEST_CASE(an_end_that_comes_with_the_last_bytes_is_seen_when_looked_f
     }
 }
 
+// Where a second read has met the end already.
+BOOST_AUTO_TEST_CASE(an_end_behind_as_much_as_a_little_read_takes_is_seen_at_once) {
+    Reading reading(true);
+    reading.say("first");
+    reading.go_on();
+    reading.say(std::string(512, 'x'));
+    reading.hang_up();
+    reading.go_on();
+    BOOST_TEST(reading.heard().size() == 517U);
+    BOOST_TEST(reading.end().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_reset_that_comes_with_the_last_bytes_is_no_end) {
+    Reading reading(true);
+    reading.say("first");
+    reading.go_on();
+    reading.say("last");
+    reading.reset();
+    reading.go_on();
+    reading.leg().look_again();
+    reading.go_on();
+    BOOST_REQUIRE(reading.end().has_value());
+    BOOST_TEST(*reading.end() == net::error::connection_reset);
+}
+
 BOOST_AUTO_TEST_CASE(an_end_by_itself_is_seen_at_once) {
     for (const bool tcp : {true, false}) {
         Reading reading(tcp);
@@ -212,6 +238,36 @@ BOOST_AUTO_TEST_CASE(closing_ends_the_wait) {
     reading.leg().close();
     reading.go_on();
     BOOST_TEST(reading.end().has_value());
+}
+
+// There is always something to read here.
+BOOST_AUTO_TEST_CASE(others_have_their_turn) {
+    net::io_context context;
+    BufferPool pool;
+    auto ends = connected(context, false);
+    Leg leg{Socket(context.get_executor())};
+    leg.adopt(std::move(ends[0]));
+    const std::string said(2000, 'x');
+    net::write(ends[1], net::buffer(said));
+    bool others = false;
+    int reads = 0;
+    constexpr int most = 1000;
+    const auto read_on = [&]() -> Task<> {
+        net::post(context, [&] { others = true; });
+        while (!others && reads < most) {
+            if (leg.must_wait())
+                co_await leg.wait();
+            std::optional<BufferPool::Buffer> block;
+            error_code ec;
+            const auto bytes = leg.read(pool, block, ec);
+            net::write(ends[1], net::buffer(said, bytes.size()));
+            ++reads;
+        }
+    };
+    net::co_spawn(context, read_on, net::detached);
+    context.run_for(10s);
+    BOOST_TEST(others);
+    BOOST_TEST(reads < 100);
 }
 
 // The context goes first: the coroutine that waits is destroyed with it.
