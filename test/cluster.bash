@@ -7,6 +7,16 @@
 # PostgreSQL on a Unix socket there and sets $bindir, PGHOST and PGUSER. When the script ends, however it
 # does, the server is ended and the directory removed; with KEEP=1 the directory stays.
 
+# free_port prints a TCP port that nobody listens on, below those that the kernel gives out.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 12000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    echo "$port"
+}
+
 # PostgreSQL refuses to run as root.
 as_owner=()
 if [ "$(id -u)" -eq 0 ]; then

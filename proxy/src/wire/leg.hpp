@@ -50,9 +50,8 @@ class Leg {
     bool agreed_on_protocol() const;
 
     // Reads what is there, at most `room` bytes; would_block in `ec` if nothing is.
-    // Before, if not buffered(), wait for the socket to be wait_to_read().
+    // After that, wait for the socket to be wait_to_read().
     std::size_t read_now(char* to, std::size_t room, error_code& ec);
-    bool buffered() const { return ssl_ && SSL_pending(ssl_.get()) > 0; }
     Socket::wait_type wait_to_read() const { return wait_to_read_; }
     // If must_wait(), wait(); then read() what is there, at most BufferPool::buffer_size bytes:
     // into `block`, then one of `pool`, or without one if it is little. Valid until the next read.
@@ -95,10 +94,10 @@ class Leg {
     std::size_t result(int returned, Socket::wait_type& wait, error_code& ec);
     void say_goodbye();
 
+    static constexpr unsigned turn = 16;  // reads in a row
+
     Socket socket_;
     std::unique_ptr<SSL, Free> ssl_;
-    static constexpr unsigned turn = 16;
-
     Readiness<Socket> readiness_;
     unsigned reads_ = 0;     // since the last wait
     bool drained_ = false;   // there is nothing to read until readiness_ says so
