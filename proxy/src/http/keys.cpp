@@ -1,12 +1,6 @@
 // The look-up of API keys, its cache, and the sharing of simultaneous look-ups.
 #include "http/keys.hpp"
 
-#include <cstring>
-#include <random>
-#include <stdexcept>
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <spdlog/spdlog.h>
 
 #include "http/circuits.hpp"
@@ -15,8 +9,6 @@
 namespace muster::http {
 namespace {
 
-constexpr std::chrono::seconds lifetime{1};
-constexpr std::size_t most_entries = 10000;  // of each kind, per thread
 constexpr std::size_t longest_key = 512;
 constexpr Oid bytea_type = 17;
 
@@ -35,23 +27,7 @@ bool has_scope(std::string_view scopes, std::string_view word) {
     return (before == '{' || before == ',') && (after == '}' || after == ',');
 }
 
-std::uint64_t random_seed() {
-    std::random_device device;
-    return (static_cast<std::uint64_t>(device()) << 32) | device();
-}
-
 }  // namespace
-
-Digest digest_of(std::string_view text) {
-    // Fetched once: OpenSSL 3 would look the algorithm up for every key.
-    static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    Digest digest{};
-    unsigned length = 0;
-    if (EVP_Digest(text.data(), text.size(), digest.data(), &length, sha256, nullptr) != 1) {
-        throw std::runtime_error("SHA-256 failed");
-    }
-    return digest;
-}
 
 std::string_view key_of(const Exchange& exchange) {
     if (const auto key = exchange.header("X-API-Key"); key && !key->empty()) {
@@ -66,50 +42,6 @@ std::string_view key_of(const Exchange& exchange) {
     std::string_view key = authorization->substr(scheme.size());
     key.remove_prefix(std::min(key.find_first_not_of(' '), key.size()));
     return key;
-}
-
-// Keys are chosen by clients, so their digests' order in the table must not be theirs to choose.
-std::size_t Keys::Hash::operator()(const Digest& digest) const {
-    std::uint64_t words[4];
-    std::memcpy(words, digest.data(), sizeof words);
-    std::uint64_t hash = seed;
-    for (std::uint64_t word : words) {
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
-        hash ^= hash >> 32;
-    }
-    return hash;
-}
-
-bool Keys::Equal::operator()(const Digest& a, const Digest& b) const {
-    return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-const Keys::Entry* Keys::Cache::find(const Digest& digest, TimePoint now) const {
-    const auto found = entries.find(digest);
-    return found == entries.end() || found->second.asked + keep <= now ? nullptr : &found->second;
-}
-
-// A key that is asked for again keeps its place in the order until that comes up, and then gets one
-// by the younger answer.
-void Keys::Cache::insert(const Digest& digest, Entry entry) {
-    const TimePoint now = entry.asked;
-    const bool is_new = entries.insert_or_assign(digest, std::move(entry)).second;
-    if (is_new) {
-        order.emplace_back(digest, now);
-    }
-    while (order.front().second + keep <= now || order.size() > most_entries) {
-        const Digest oldest = order.front().first;
-        order.pop_front();
-        const auto found = entries.find(oldest);
-        if (found == entries.end()) {
-            continue;
-        }
-        if (found->second.asked + keep <= now || order.size() >= most_entries) {
-            entries.erase(found);
-        } else {
-            order.emplace_back(oldest, found->second.asked);
-        }
-    }
 }
 
 // Announces a look-up, and wakes those who joined it however it ends.
@@ -135,14 +67,12 @@ class Keys::Asking {
 };
 
 Keys::Keys(net::io_context& context, postgres::Pool& pool, limit::Limiter& limiter,
-           breaker::Breaker& database, std::chrono::milliseconds grace)
+           breaker::Breaker& database, KnownKeys& remembered)
     : context_(context),
       pool_(pool),
       limiter_(limiter),
       database_(database),
-      known_(Hash{random_seed()}, lifetime + grace),
-      unknown_(Hash{random_seed()}, lifetime),
-      lookups_(16, Hash{random_seed()}) {
+      remembered_(remembered) {
     digest_of("");  // OpenSSL initialises itself here, before there are threads
 }
 
@@ -159,7 +89,7 @@ Result<Digest, Problem> Keys::presented(const Exchange& exchange) {
 
 std::optional<Keys::Answer> Keys::recall(const Digest& digest) const {
     const TimePoint now = Clock::now();
-    if (const Entry* entry = known_.find(digest, now); entry && now < entry->fresh_until) {
+    if (const auto* entry = known_.find(digest, now)) {
         return Answer(entry->identity);
     }
     if (unknown_.find(digest, now) != nullptr) {
@@ -169,7 +99,7 @@ std::optional<Keys::Answer> Keys::recall(const Digest& digest) const {
 }
 
 bool Keys::recognizes(const Digest& digest) const {
-    return known_.find(digest, Clock::now()) != nullptr;
+    return remembered_.find(digest, Clock::now()).has_value();
 }
 
 Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline) {
@@ -184,12 +114,13 @@ Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline) {
 // request.
 Keys::Answer Keys::unavailable_or_grace(const Digest& digest, Problem problem) {
     const TimePoint now = Clock::now();
-    if (known_.find(digest, now) == nullptr) {
+    const auto known = remembered_.find(digest, now);
+    if (!known) {
         return problem;
     }
-    Entry& entry = known_.entries.at(digest);
-    entry.fresh_until = std::min(now + lifetime, entry.asked + known_.keep);
-    return entry.identity;
+    known_.insert(digest,
+                  {known->identity, known->asked, std::min(now + key_lifetime, known->until)}, now);
+    return known->identity;
 }
 
 Task<Keys::Answer> Keys::join(std::shared_ptr<Lookup> lookup, TimePoint deadline) {
@@ -210,7 +141,12 @@ Task<Keys::Answer> Keys::ask(const Digest& digest, TimePoint deadline) {
 // While the breaker is not closed, its probes are for those who have no grace.
 Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
     const TimePoint asked = Clock::now();
-    const bool spared = database_.state() != breaker::State::closed && recognizes(digest);
+    const auto known = remembered_.find(digest, asked);
+    if (known && asked < known->asked + key_lifetime) {  // another thread has just asked
+        known_.insert(digest, {known->identity, known->asked, known->asked + key_lifetime}, asked);
+        co_return known->identity;
+    }
+    const bool spared = database_.state() != breaker::State::closed && known;
     const auto pass = spared ? std::nullopt : database_.admit(asked);
     if (!pass) {
         co_return unavailable_or_grace(digest, Circuits::unavailable());
@@ -246,10 +182,10 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
     }
     database_.succeeded(*pass, Clock::now());
     const postgres::Rows& row = rows.value();
-    const TimePoint fresh_until = asked + lifetime;
+    const TimePoint until = asked + key_lifetime;
     if (row.size() == 0 || row.is_null(0, 0)) {
-        known_.entries.erase(digest);  // it was revoked: no grace
-        unknown_.insert(digest, {nullptr, asked, fresh_until});
+        remembered_.learn(digest, nullptr, asked);  // if it was revoked: no grace
+        unknown_.insert(digest, {nullptr, asked, until}, asked);
         co_return unauthorized("the API key is not valid");
     }
     auto identity = std::make_shared<Identity>();
@@ -261,7 +197,8 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
     if (limiter_.enabled()) {
         identity->bucket = limiter_.bucket(identity->id, identity->tier);
     }
-    known_.insert(digest, {identity, asked, fresh_until});
+    remembered_.learn(digest, identity, asked);
+    known_.insert(digest, {identity, asked, until}, asked);
     co_return std::shared_ptr<const Identity>(std::move(identity));
 }
 

@@ -78,6 +78,7 @@ Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned 
       access_log(access),
       route_state(routes.size()),
       circuits(config.breaker, routes, registry),
+      known_keys(http.key_grace),
       metrics(registry, routes, threads, timing.enabled()),
       time_keeper(config, registry, timing, texts_of(calls), threads) {}
 
@@ -91,7 +92,7 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
       pool_(context, {database.conninfo, database.pool_size, database.pool_queue,
                       database.connect_timeout, wait_recorder()}),
       keys_(context, pool_, shared_->limiter, shared_->circuits.database(),
-            shared_->http.key_grace),
+            shared_->known_keys),
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}),
       compressor_(shared_->http.gzip_from) {
     if (shared_->cache != nullptr) {

@@ -60,6 +60,7 @@ struct Shared {
     AccessLog* const access_log;  // null: none
     RouteState route_state;
     const Circuits circuits;
+    KnownKeys known_keys;
     DoorMetrics metrics;
     TimeKeeper time_keeper;
     std::atomic<bool> stopping{false};

@@ -9,6 +9,7 @@
 #include "http/cache_plan.hpp"
 #include "http/client_address.hpp"
 #include "runtime/json.hpp"
+#include "http/key_table.hpp"
 #include "http/keys.hpp"
 #include "http/limit_headers.hpp"
 #include "http/problem.hpp"
@@ -348,6 +349,44 @@ BOOST_AUTO_TEST_CASE(keys_are_known_by_their_sha256) {
     BOOST_TEST(digest[0] == 0xba);
     BOOST_TEST(digest[1] == 0x78);
     BOOST_TEST(digest[31] == 0xad);
+}
+
+BOOST_AUTO_TEST_CASE(a_key_is_remembered_until_it_is_heard_to_have_ended) {
+    using namespace std::chrono_literals;
+    const TimePoint asked = Clock::now();
+    const Digest good = digest_of("good");
+    const Digest bogus = digest_of("bogus");
+    const auto owner = std::make_shared<const Identity>();
+    KnownKeys keys(60s);
+    keys.learn(good, owner, asked);
+    keys.learn(bogus, nullptr, asked);
+    BOOST_TEST(!keys.find(bogus, asked));
+    BOOST_REQUIRE(keys.find(good, asked + 60s));
+    BOOST_TEST((keys.find(good, asked + 60s)->identity == owner));
+    BOOST_TEST(!keys.find(good, asked + 61s));
+    keys.learn(good, nullptr, asked + 20ms);
+    BOOST_TEST(!keys.find(good, asked + 20ms));
+    keys.learn(good, owner, asked + 10ms);  // late
+    BOOST_TEST(!keys.find(good, asked + 30ms));
+    keys.learn(good, owner, asked + 30ms);  // made anew
+    BOOST_TEST(keys.find(good, asked + 30ms).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_table_of_keys_is_bounded) {
+    using namespace std::chrono_literals;
+    const TimePoint now = Clock::now();
+    KeyTable table;
+    const auto digest = [](int i) { return digest_of(std::to_string(i)); };
+    for (int i = 0; i < 30000; ++i) {
+        table.insert(digest(i), {nullptr, now, now + 1s}, now);
+        table.insert(digest(7), {nullptr, now, now + 1s}, now);  // asked for all the time
+    }
+    BOOST_TEST(table.size() <= 10000U);
+    BOOST_TEST(table.find(digest(29999), now) != nullptr);
+    BOOST_TEST(table.find(digest(7), now) != nullptr);
+    BOOST_TEST(table.find(digest(8), now) == nullptr);
+    table.insert(digest(1), {nullptr, now + 2s, now + 3s}, now + 2s);
+    BOOST_TEST(table.size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(columns_of_a_result_are_judged) {
