@@ -175,13 +175,18 @@ std::size_t Leg::read_now(char* to, std::size_t room, error_code& ec) {
 
 // Waits for the socket to have something, or for TLS to be able to write what it has to before.
 // SSL_read() says that it wants to read only when the socket had nothing (SSL_MODE_AUTO_RETRY).
-Task<> Leg::wait() {
+void Leg::start_wait(Suspended task) {
     reads_ = 0;
     if (!drained_ || interrupted_)  // it has had its turn
-        return net::post(socket_.get_executor(), use_task);
-    if (wait_to_read_ == Socket::wait_read)
-        return readiness_.wait(socket_, wait_error_);
-    return socket_.async_wait(wait_to_read_, capture(wait_error_));
+        net::post(socket_.get_executor(), std::move(task));
+    else if (wait_to_read_ == Socket::wait_read)
+        readiness_.wait(socket_, wait_error_, std::move(task));
+    else
+        socket_.async_wait(wait_to_read_,
+                           [this, rest = std::move(task)](const error_code& ec) mutable {
+                               wait_error_ = ec;
+                               rest();
+                           });
 }
 
 std::string_view Leg::read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,

@@ -58,7 +58,9 @@ class Leg {
     // would_block in `ec` if there was nothing after all. After so many reads in a row others get
     // their turn.
     bool must_wait() const { return reads_ >= turn || (drained_ && !interrupted_); }
-    Task<> wait();
+    auto wait() {
+        return suspend([this](Suspended task) { start_wait(std::move(task)); });
+    }
     std::string_view read(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
                           error_code& ec);
 
@@ -87,6 +89,7 @@ class Leg {
     };
 
     Task<std::string> handshake();
+    void start_wait(Suspended task);
     std::string_view read_plain(BufferPool& pool, std::optional<BufferPool::Buffer>& block,
                                 error_code& ec);
     std::string_view read_encrypted(BufferPool& pool, std::optional<BufferPool::Buffer>& block,

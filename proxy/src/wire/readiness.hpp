@@ -1,14 +1,15 @@
-// Waiting for a socket to become readable, without a system call.
+// Waiting for a socket to become readable, without a system call and without an allocation.
 //
 // Asio has a socket in epoll once and for all, edge-triggered, and yet each of its waits costs a
 // system call: async_wait() arms epoll again, and async_read_some() first tries to read, which is
 // in vain where nobody speaks before he is spoken to. In this door that was a tenth of all
 // processor time. Asio has no public way around it, so this is an operation of its reactor, made
-// from what its `detail` namespace has in Boost 1.74 to 1.83: no other file is allowed to do that.
+// from what its `detail` namespace has in Boost 1.74 to 1.83, as is the handle of a coroutine that
+// waits for it: an awaitable would be a coroutine of its own for each wait. No other file is
+// allowed to do that.
 #pragma once
 
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 #include <boost/asio/detail/reactor.hpp>
@@ -18,6 +19,33 @@
 
 namespace muster::wire {
 
+// A Task that is suspended, with all that await it. To be called once, which resumes it, on its
+// thread; a handler to any operation of Asio without results. Not called, it ends the Task.
+class Suspended : public net::detail::awaitable_thread<Executor> {
+  public:
+    using Thread = net::detail::awaitable_thread<Executor>;
+    using Frame = net::detail::awaitable_frame_base<Executor>;
+
+    explicit Suspended(Frame* frame) : Thread(std::move(*frame->detach_thread())), frame_(frame) {}
+
+    void operator()() {
+        frame_->attach_thread(this);
+        pump();
+    }
+
+  private:
+    Frame* frame_;
+};
+
+// `co_await suspend(start)` in a Task suspends it and calls `start(Suspended)`.
+template <class Start>
+auto suspend(Start start) {
+    return [start](Suspended::Frame* frame) -> Suspended::Thread* {
+        start(Suspended(frame));
+        return nullptr;
+    };
+}
+
 template <class Socket>
 class Readiness : private net::detail::reactor_op {
   public:
@@ -25,30 +53,24 @@ class Readiness : private net::detail::reactor_op {
     Readiness(const Readiness&) = delete;
     Readiness& operator=(const Readiness&) = delete;
 
-    // Waits until something has come since the last wait ended: bytes, the end, or an error. What
-    // was there before is not told again, so read until would_block first. It may end without
-    // anything, as the first one does. Cancelling or closing the socket ends it with
+    // Resumes `task` when something has come since the last wait ended: bytes, the end, or an
+    // error. What was there before is not told again, so read until would_block first. It may end
+    // without anything, as the first one does. Cancelling or closing the socket ends it with
     // operation_aborted in `ec`, a closed one with bad_descriptor. One at a time, and no other wait
     // for the same socket to be readable; must outlive it.
-    Task<> wait(Socket& socket, error_code& ec) {
-        const auto start = [](Handler handler, Readiness* self, Socket* waiting, error_code* told) {
-            self->handler_.emplace(std::move(handler));
-            self->told_ = told;
-            self->ec_ = {};
-            if (self->reactor_ == nullptr)
-                self->reactor_ = &net::use_service<Reactor>(waiting->get_executor().context());
-            auto& implementation = Opened::implementation(*waiting);
-            self->reactor_->start_op(Reactor::read_op, implementation.socket_,
-                                     implementation.reactor_data_, self, true, true);
-        };
-        return net::async_initiate<const net::use_awaitable_t<Executor>, void()>(
-            start, use_task, this, &socket, &ec);
+    void wait(Socket& socket, error_code& ec, Suspended task) {
+        task_.emplace(std::move(task));
+        told_ = &ec;
+        ec_ = {};
+        if (reactor_ == nullptr)
+            reactor_ = &net::use_service<Reactor>(socket.get_executor().context());
+        auto& implementation = Opened::implementation(socket);
+        reactor_->start_op(Reactor::read_op, implementation.socket_, implementation.reactor_data_,
+                           this, true, true);
     }
 
   private:
     using Reactor = net::detail::reactor;
-    using Handler =
-        typename net::async_result<std::decay_t<decltype(use_task)>, void()>::handler_type;
 
     // Lets its base's protected member be seen.
     struct Opened : Socket {
@@ -64,16 +86,16 @@ class Readiness : private net::detail::reactor_op {
     static void complete(void* owner, net::detail::operation* base, const error_code&,
                          std::size_t) {
         auto* const self = static_cast<Readiness*>(base);
-        Handler handler = std::move(*self->handler_);
-        self->handler_.reset();
-        if (owner == nullptr)  // the context ends, and with the handler the coroutine
+        Suspended task = std::move(*self->task_);
+        self->task_.reset();
+        if (owner == nullptr)  // the context ends, and with it the task
             return;
         *self->told_ = self->ec_;
-        handler();
+        task();
     }
 
     Reactor* reactor_ = nullptr;  // of the socket's context, always the same
-    std::optional<Handler> handler_;
+    std::optional<Suspended> task_;
     error_code* told_ = nullptr;
 };
 
