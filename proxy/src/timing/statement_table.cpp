@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <numeric>
 
 #include "timing/token_hash.hpp"
@@ -12,6 +13,9 @@ namespace {
 
 // New statements that a thread enters in a second; what is above counts among the others.
 constexpr std::uint32_t most_new = 500;
+
+// Bytes of a text that is kept to be compared.
+constexpr std::size_t longest_recent = 1000;
 
 constexpr std::uint32_t fixed_entries =
     static_cast<std::uint32_t>(StatementKind::function_call) + 1;
@@ -47,6 +51,20 @@ StatementTable::Ref StatementTable::find(std::string_view sql, bool cut) {
     }
     place = enter(hash, sql, cut);
     return {place, entries_[place].generation};
+}
+
+StatementTable::Ref StatementTable::find_prepared(std::string_view sql, bool cut) {
+    if (cut || sql.size() > longest_recent || sql.size() < sizeof(std::uint64_t)) {
+        return find(sql, cut);
+    }
+    std::uint64_t tail = 0;
+    std::memcpy(&tail, sql.data() + sql.size() - sizeof tail, sizeof tail);
+    Recent& recent = recent_[((tail ^ sql.size()) * 0x9e3779b97f4a7c15U) >> 58];
+    if (recent.sql != sql || entries_[recent.ref.entry].generation != recent.ref.generation) {
+        recent.ref = find(sql);
+        recent.sql = recent.ref.entry == 0 ? std::string_view() : sql;  // else it is entered yet
+    }
+    return recent.ref;
 }
 
 std::uint32_t StatementTable::enter(std::uint64_t hash, std::string_view sql, bool cut) {

@@ -8,7 +8,9 @@
 // statement that is in use.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -33,6 +35,9 @@ class StatementTable {
     // The statement of an SQL text; all others if it is new and there is no room for it now. `cut`:
     // the text goes on.
     Ref find(std::string_view sql, bool cut = false);
+    // The same for a text that is likely to come again as it is, because its values are sent apart:
+    // those that came last are known without being read.
+    Ref find_prepared(std::string_view sql, bool cut = false);
     // What has no text of its own, or none that matters: all of the kind together.
     static Ref all_of(StatementKind kind) { return {static_cast<std::uint32_t>(kind), 0}; }
 
@@ -70,6 +75,10 @@ class StatementTable {
         StatementKind kind = StatementKind::query;
     };
     static StatementKey key_of(std::uint64_t hash) { return {Door::wire, hash}; }
+    struct Recent {
+        std::string sql;
+        Ref ref;
+    };
     std::uint32_t enter(std::uint64_t hash, std::string_view sql, bool cut);
     void make_room();
     void index(std::uint32_t entry);
@@ -82,6 +91,7 @@ class StatementTable {
     std::vector<Entry> entries_;        // first all of each StatementKind
     std::vector<std::uint32_t> free_;   // places in entries_
     std::vector<std::uint32_t> index_;  // by hash, open addressing: a place in entries_, or 0
+    std::array<Recent, 64> recent_;     // by length and the last bytes
     LinesPerSecond admission_;
 };
 

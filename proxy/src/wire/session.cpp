@@ -44,22 +44,12 @@ void Session::start() {
         net::detached);
 }
 
-// Copies the client's bytes until it has no more. Once the session is closing, or the server takes
-// nothing any more, they are read and dropped, so that closing does not reset the connection.
-Task<> Session::copy_to_server() {
+// Copies the client's bytes until it has no more: first `bytes`, which lie in `block`. Once the
+// session is closing, or the server takes nothing any more, they are read and dropped, so that
+// closing does not reset the connection.
+Task<> Session::copy_to_server(std::optional<BufferPool::Buffer> block, std::string_view bytes) {
     error_code ec;
     for (;;) {
-        if (client_.must_wait())
-            co_await client_.wait();
-        std::optional<BufferPool::Buffer> block;
-        auto bytes = client_.read(worker_->buffers(), block, ec);
-        if (would_block(ec))
-            continue;
-        if (ec)
-            break;
-        if (phase_ == Phase::closing || server_broken_)
-            continue;
-        worker_->counters().client_bytes.add(bytes.size());
         while (!bytes.empty() && phase_ != Phase::closing && !server_broken_) {
             if (throttle_.dropping()) {
                 bytes.remove_prefix(co_await drop(bytes));
@@ -80,6 +70,16 @@ Task<> Session::copy_to_server() {
             if (!bytes.empty())
                 co_await hold(bytes.front());
         }
+        block.reset();
+        if (client_.must_wait())
+            co_await client_.wait();
+        bytes = client_.read(worker_->buffers(), block, ec);
+        if (would_block(ec))
+            continue;
+        if (ec)
+            break;
+        if (phase_ != Phase::closing && !server_broken_)
+            worker_->counters().client_bytes.add(bytes.size());
     }
     if (ec == net::error::eof && phase_ != Phase::closing)
         server_.shutdown_send();
@@ -155,7 +155,10 @@ Task<> Session::copy_to_client() {
 std::size_t Session::observe_client(std::string_view bytes) {
     std::uint64_t messages = 0, queries = 0;
     const bool limited = throttle_.in_force();
-    const auto now = limited ? limit::nanos(Clock::now()) : 0;
+    const auto time = limited || times_ ? Clock::now() : TimePoint();
+    const auto now = limit::nanos(time);
+    if (times_)
+        times_->client_read_begins(time);
     const auto passing = from_client_.feed(
         bytes,
         [&](const MessageStart& message) {
@@ -171,8 +174,6 @@ std::size_t Session::observe_client(std::string_view bytes) {
                 times_->more_from_client(pipeline_, more);
         },
         [&](char type) { return throttle_.may_begin(type, pipeline_, now); });
-    if (times_)
-        times_->client_read_ends();
     if (phase_ == Phase::login && messages > 0 && from_client_.at_boundary())
         worker_->heard_from(*this);
     worker_->counters().client_messages.add(messages);

@@ -59,12 +59,12 @@ class Session : public std::enable_shared_from_this<Session>,
     Task<startup::Packet> read_startup(char* buffer, std::size_t& filled);
     bool offers_tls() const;
     Task<bool> begin_tls(bool asked_for);
-    Task<> open(std::string_view bytes, std::size_t length);
+    Task<> open(std::string_view packet);
     Task<bool> connect_upstream();
     Task<> forward_cancel(std::string_view packet);
     Task<> send_cancel(std::string_view packet);
 
-    Task<> copy_to_server();
+    Task<> copy_to_server(std::optional<BufferPool::Buffer> block, std::string_view bytes);
     Task<> copy_to_client();
 
     std::size_t observe_client(std::string_view bytes);
@@ -75,6 +75,7 @@ class Session : public std::enable_shared_from_this<Session>,
     // What the limits ask for (session_limits.cpp).
     bool take_place(const startup::Packet& packet);
     Task<bool> take_users_place(std::string_view bytes);
+    Task<> login();
     Task<> hold(char type);
     Task<std::size_t> drop(std::string_view bytes);
     Task<> say(std::string words);

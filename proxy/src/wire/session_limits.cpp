@@ -96,13 +96,22 @@ void Session::apply_limits() {
     if (phase_ != Phase::open)
         return;
     const auto& limiter = worker_->limiter();
-    throttle_.open(limiter ? limit::Account(limiter, address_, user_, database_) : limit::Account(),
-                   limit::nanos(Clock::now()));
+    throttle_.open(limiter ? limit::Account(limiter, address_, user_, database_)
+                           : limit::Account());
 }
 
-// Keeps back the sequence that begins with a message of `type` until it may go on, or has it
-// dropped.
+// Waits until the client is logged in, or will not be.
+Task<> Session::login() {
+    error_code ignored;
+    while (phase_ == Phase::login)
+        co_await timer_.async_wait(capture(ignored));
+}
+
+// Keeps back the sequence that begins with a message of `type` until it may go on, or be judged
+// anew, or has it dropped.
 Task<> Session::hold(char type) {
+    if (!throttle_.opened())
+        co_return co_await login();
     const limit::Nanos most = std::chrono::nanoseconds(worker_->wire_limits().max_delay).count();
     auto now = Clock::now();
     const auto give_up = now + patience;

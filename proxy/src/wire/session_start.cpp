@@ -2,6 +2,7 @@
 #include "wire/session.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -19,18 +20,19 @@ Task<> Session::serve() {
     co_await client_.socket().async_wait(Socket::wait_read, capture(ec));
     if (ec || !co_await read_proxy_header())
         co_return;
-    {
-        auto buffer = worker_->buffers().take();
-        std::size_t filled = 0;
-        const auto packet = co_await read_startup(buffer.data(), filled);
-        if (packet.kind == startup::Kind::cancel) {
-            co_await forward_cancel({buffer.data(), packet.length});
-            co_return;
-        }
-        if (packet.kind == startup::Kind::startup)
-            co_await open({buffer.data(), filled}, packet.length);
+    std::optional<BufferPool::Buffer> buffer(worker_->buffers().take());
+    std::size_t filled = 0;
+    const auto packet = co_await read_startup(buffer->data(), filled);
+    std::string_view rest;  // what the client has sent behind it
+    if (packet.kind == startup::Kind::cancel) {
+        co_await forward_cancel({buffer->data(), packet.length});
+        co_return;
     }
-    co_await copy_to_server();
+    if (packet.kind == startup::Kind::startup) {
+        co_await open({buffer->data(), packet.length});
+        rest = {buffer->data() + packet.length, filled - packet.length};
+    }
+    co_await copy_to_server(std::move(buffer), rest);
 }
 
 // Reads the PROXY header of a load balancer that is configured to send one, and takes the client's
@@ -179,12 +181,12 @@ Task<bool> Session::begin_tls(bool asked_for) {
     co_return true;
 }
 
-// Opens the way to the upstream and sends it `bytes`: the startup message of `length` and whatever
-// the client sent behind it. On return the session is in login, or closing.
-Task<> Session::open(std::string_view bytes, std::size_t length) {
+// Opens the way to the upstream and sends it the startup message. On return the session is in
+// login, or closing.
+Task<> Session::open(std::string_view packet) {
     worker_->heard_from(*this);
     auto& shared = worker_->shared();
-    if (!take_place(startup::parse(bytes)))
+    if (!take_place(startup::parse(packet)))
         co_return;
     if (shared.sessions.fetch_add(1, std::memory_order_relaxed) >=
         worker_->settings().max_connections) {
@@ -208,11 +210,6 @@ Task<> Session::open(std::string_view bytes, std::size_t length) {
         co_return;
     }
     arm(worker_->settings().login_timeout, Phase::login);
-    observe_client(bytes.substr(length));
-    if (!from_client_.in_step()) {
-        refuse({"08P01", "invalid message length"});
-        co_return;
-    }
     reading_server_ = true;
     net::co_spawn(
         timer_.get_executor(),
@@ -223,7 +220,7 @@ Task<> Session::open(std::string_view bytes, std::size_t length) {
                 self->close();
         },
         net::detached);
-    const auto ec = co_await server_.write(bytes);
+    const auto ec = co_await server_.write(packet);
     server_broken_ = bool(ec);
 }
 

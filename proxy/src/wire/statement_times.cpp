@@ -97,12 +97,6 @@ bool StatementTimes::Partial::take(std::string_view piece) {
     return bytes.size() == wanted;
 }
 
-TimePoint StatementTimes::client_now() {
-    if (client_now_ == TimePoint())
-        client_now_ = Clock::now();
-    return client_now_;
-}
-
 bool StatementTimes::from_client(Pipeline& pipeline, const MessageStart& message) {
     const char type = message.type;
     switch (type) {
@@ -114,7 +108,7 @@ bool StatementTimes::from_client(Pipeline& pipeline, const MessageStart& message
             break;
         case 'F':  // FunctionCall
             return pipeline.from_client(
-                type, {packed(StatementTable::all_of(StatementKind::function_call)), client_now()});
+                type, {packed(StatementTable::all_of(StatementKind::function_call)), client_now_});
         default:
             return pipeline.from_client(type);
     }
@@ -122,7 +116,7 @@ bool StatementTimes::from_client(Pipeline& pipeline, const MessageStart& message
     const bool whole = message.head.size() >= wanted;
     const auto statement = whole ? read_client(type, message.head.substr(0, wanted)) : Ref();
     const bool query = pipeline.from_client(
-        type, type == 'Q' || type == 'E' ? Pipeline::Tag{packed(statement), client_now()}
+        type, type == 'Q' || type == 'E' ? Pipeline::Tag{packed(statement), client_now_}
                                          : Pipeline::Tag());
     if (!whole)
         from_client_ = {type, query, wanted, std::string(message.head)};
@@ -143,7 +137,7 @@ StatementTimes::Ref StatementTimes::read_client(char type, std::string_view body
     Ref statement;
     switch (type) {
         case 'Q':
-            statement = find(body);
+            statement = find(body, false);
             break;
         case 'E':
             statement = execute(body);
@@ -164,15 +158,16 @@ StatementTimes::Ref StatementTimes::read_client(char type, std::string_view body
 }
 
 // The statement whose text `text` begins with; without a NUL it goes on.
-StatementTimes::Ref StatementTimes::find(std::string_view text) {
+StatementTimes::Ref StatementTimes::find(std::string_view text, bool prepared) {
     const auto end = text.find('\0');
     const auto sql = text.substr(0, std::min(end, max_hashed));
-    return table_.find(sql, end == std::string_view::npos || end > max_hashed);
+    const bool cut = end == std::string_view::npos || end > max_hashed;
+    return prepared ? table_.find_prepared(sql, cut) : table_.find(sql, cut);
 }
 
 void StatementTimes::parse(std::string_view body) {
     const auto name = take_string(body);
-    const auto statement = find(body);
+    const auto statement = find(body, true);
     if (name.empty())
         unnamed_ = statement;
     else

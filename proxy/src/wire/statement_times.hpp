@@ -70,8 +70,9 @@ class StatementTimes {
     // The server is gone.
     void server_lost(Pipeline& pipeline);
 
-    // To be called at the end of each read: the clock is read once for all that it brought.
-    void client_read_ends() { client_now_ = {}; }
+    // To be called at the beginning of each read of the client, and the end of each of the server:
+    // the clock is read once for all that it brought.
+    void client_read_begins(TimePoint now) { client_now_ = now; }
     void server_read_ends() {
         if (!ended_.empty())
             record_ended();
@@ -98,12 +99,11 @@ class StatementTimes {
     };
 
     Ref read_client(char type, std::string_view body);
-    Ref find(std::string_view text);
+    Ref find(std::string_view text, bool prepared);
     void parse(std::string_view body);
     void bind(std::string_view body);
     void close(std::string_view body);
     Ref execute(std::string_view body);
-    TimePoint client_now();
 
     void other_from_server(Pipeline& pipeline, const MessageStart& message);
     void read_server(char type, std::string_view body);
@@ -113,7 +113,7 @@ class StatementTimes {
 
     timing::StatementTable& table_;
     const std::string client_;
-    TimePoint client_now_{};  // of the read that is under way, once asked for
+    TimePoint client_now_{};  // of the read that is under way
     TimePoint free_{};        // when the last query ended
     Ref unnamed_;             // the unnamed prepared statement, and
     Ref portal_;              // the unnamed portal

@@ -4,18 +4,9 @@
 
 namespace muster::wire {
 
-void Throttle::open(Account account, Nanos now) {
+void Throttle::open(Account account) {
     account_ = std::move(account);
-    if (!opened_ && before_ > 0)
-        account_.pay(before_, limit::never, now);
     opened_ = true;
-}
-
-void Throttle::charge_beyond(Nanos now) {
-    if (!opened_)
-        ++before_;
-    else
-        account_.pay(1, limit::never, now);
 }
 
 Throttle::Decision Throttle::decide(const Pipeline& pipeline, Nanos most, Nanos now, bool patient) {

@@ -21,9 +21,10 @@ class Throttle {
     using Account = limit::Account;
     using Nanos = limit::Nanos;
 
-    // Pays from `account` from now on, and for what has gone through before there was one: a client
-    // need not wait for its login.
-    void open(Account account, Nanos now);
+    // Pays from `account` from now on. Before, no sequence may begin: until its login a client is
+    // nobody's, and whoever does not wait for that would have what it sends for nothing.
+    void open(Account account);
+    bool opened() const { return opened_; }
     const Account& account() const { return account_; }
 
     // False: nothing is limited, and the clock need not be read.
@@ -31,6 +32,8 @@ class Throttle {
 
     // Whether the message of `type` that comes next may go on, else the session has it decide().
     bool may_begin(char type, const Pipeline& pipeline, Nanos now) {
+        if (!opened_)
+            return !begins_sequence(type);
         if (!in_force() || paid_ || !pipeline.at_boundary() || !begins_sequence(type))
             return true;
         paid_ = account_.pay(1, 0, now).paid;
@@ -41,8 +44,8 @@ class Throttle {
     void charge(Nanos now) {
         if (paid_)
             paid_ = false;
-        else if (in_force() || !opened_)
-            charge_beyond(now);
+        else if (in_force())
+            account_.pay(1, limit::never, now);
     }
 
     // What is to be done about a sequence that may not begin.
@@ -72,12 +75,10 @@ class Throttle {
         return type == 'Q' || type == 'P' || type == 'B' || type == 'E' || type == 'D' ||
                type == 'C' || type == 'F';
     }
-    void charge_beyond(Nanos now);
 
     enum class Dropping : std::uint8_t { nothing, message, sequence };
 
     Account account_;
-    std::uint32_t before_ = 0;  // queries before open()
     bool opened_ = false;
     bool paid_ = false;  // for the next query
     Dropping dropping_ = Dropping::nothing;

@@ -129,6 +129,36 @@ BOOST_AUTO_TEST_CASE(a_displaced_statement_runs_as_one_of_the_others) {
     BOOST_TEST((table.kind(old) == StatementKind::query));
 }
 
+// What is kept of texts that come again says what a look at them would.
+BOOST_AUTO_TEST_CASE(a_text_that_comes_again_is_the_same_statement) {
+    World world;
+    StatementTable table(*world.timing, 0, 8);
+    const auto same = [](StatementTable::Ref a, StatementTable::Ref b) {
+        return a.entry == b.entry && a.generation == b.generation;
+    };
+    const std::string sql = "select a from t where b = $1";
+    const auto first = table.find(sql);
+    for (int i = 0; i < 3; ++i) {
+        BOOST_TEST(same(table.find_prepared(sql), first));
+    }
+    // Of the same length, and end.
+    BOOST_TEST(!same(table.find_prepared("select b from t where b = $1"), first));
+    BOOST_TEST(same(table.find_prepared(sql), first));
+    BOOST_TEST(!same(table.find_prepared(sql, true), first));
+    for (int i = 0; i < 50; ++i) {
+        for (int runs = 0; runs < 8; ++runs) {
+            table.record(table.find("select n" + std::to_string(i)), {}, nobody);
+        }
+    }
+    const auto again = table.find_prepared(sql);  // it was displaced
+    BOOST_TEST(!same(again, first));
+    BOOST_TEST(same(table.find_prepared(sql), again));
+    BOOST_TEST(same(table.find(sql), again));
+    const std::string longest(2000, 'x');
+    BOOST_TEST(same(table.find_prepared(longest), table.find(longest)));
+    BOOST_TEST(same(table.find_prepared("commit"), table.find("commit")));
+}
+
 BOOST_AUTO_TEST_CASE(a_flood_of_new_statements_is_bounded) {
     World world;
     StatementTable table(*world.timing, 0);

@@ -297,6 +297,26 @@ BOOST_AUTO_TEST_CASE(agreement_with_postgresqls_parser_on_a_corpus) {
     BOOST_TEST(prints.size() == corpus.size());
 }
 
+// A word goes as far as its characters do, wherever it ends among the eight bytes looked at at
+// once.
+BOOST_AUTO_TEST_CASE(words_end_behind_their_last_character) {
+    const auto belongs = [](int c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_' || c == '$' || c >= 0x80;
+    };
+    for (const char inside : {'b', 'Z', '7', '_', '$', '\xff'}) {
+        for (std::size_t length = 1; length < 20; ++length) {
+            for (int c = 0; c < 256; ++c) {
+                const std::string sql = "a" + std::string(length - 1, inside) +
+                                        static_cast<char>(c) + " and so on and on";
+                SqlLexer lexer(sql);
+                BOOST_REQUIRE((lexer.next() == SqlLexer::Kind::word));
+                BOOST_TEST_REQUIRE((lexer.text().size() > length) == belongs(c), sql);
+            }
+        }
+    }
+}
+
 // Any bytes have a hash, which depends on them alone: not on what lies before or behind.
 BOOST_AUTO_TEST_CASE(any_bytes_anywhere_in_memory) {
     std::mt19937 random(7);

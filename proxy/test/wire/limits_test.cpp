@@ -307,20 +307,48 @@ BOOST_AUTO_TEST_CASE(ever_busy_connections_get_their_users_quota) {
     BOOST_TEST(limited.counts().refused == 0U);
 }
 
+// What is sent together with the startup message is answered as if the client had waited.
 BOOST_AUTO_TEST_CASE(coming_again_and_not_waiting_for_the_login_helps_nobody) {
-    Limited limited(of_user(1, 2, 0ms));
-    {
+    constexpr int each = 10, burst = 20;
+    Limited limited(of_user(1, burst, 0ms));
+    const auto begun = Clock::now();
+    int run = 0, refusals = 0;
+    for (int round = 0; round < 20; ++round) {
         RawClient client(limited.door.port());
         std::string all = startup_message("postgres", "postgres");
-        for (int i = 0; i < 10; ++i)
+        for (int i = 0; i < each; ++i)
             all += query("select 1");
         client.send(all);
-        replies(client, 11);
+        for (const auto& answer : replies(client, each + 1)) {
+            run += answer.find("SELECT 1") != std::string::npos;
+            refusals += error_state(answer) == "53400";
+        }
     }
+    BOOST_TEST(run >= burst);
+    BOOST_TEST(run <= burst + (Clock::now() - begun) / 1s + 1);
+    BOOST_TEST(run + refusals == 20 * each);
     const auto session = limited.connect();
     const auto refused = simple(session, "select 1");
     BOOST_TEST(sqlstate(refused) == "53400");
-    BOOST_TEST(told_wait(refused) > 5000);
+}
+
+// A client that is not let in has nothing run of what it sent with its startup message.
+BOOST_AUTO_TEST_CASE(what_is_sent_with_a_login_that_fails_is_not_run) {
+    config::WireLimits limits;
+    limits.user_connections = 1;
+    Limited limited(limits);
+    const auto first = limited.connect();
+    simple(first, "create table sent_early (n int)");
+    RawClient client(limited.door.port());
+    client.send(startup_message("postgres", "postgres") +
+                query("insert into sent_early values (1)"));
+    BOOST_TEST(error_state(client.receive_all()) == "53300");
+    RawClient nobody(limited.door.port());
+    nobody.send(startup_message("nobody_has_this_name", "postgres") + query("select 1"));
+    BOOST_TEST(error_state(nobody.receive_all()) == "28000");
+    const auto count = simple(first, "select count(*) from sent_early");
+    BOOST_TEST(std::string(PQgetvalue(count.get(), 0, 0)) == "0");
+    simple(first, "drop table sent_early");
 }
 
 BOOST_AUTO_TEST_CASE(who_is_being_delayed_is_sent_home_when_the_door_closes) {

@@ -67,10 +67,10 @@ class Played {
     }
     Played& client(const std::string& bytes) {
         each(bytes, [&](std::string_view chunk) {
+            times_->client_read_begins(Clock::now());
             BOOST_REQUIRE(from_client_.feed(
                 chunk, [&](const MessageStart& m) { times_->from_client(pipeline_, m); },
                 [&](std::string_view more) { times_->more_from_client(pipeline_, more); }));
-            times_->client_read_ends();
         });
         return *this;
     }
