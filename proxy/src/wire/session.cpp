@@ -68,7 +68,7 @@ Task<> Session::copy_to_server(std::optional<BufferPool::Buffer> block, std::str
             server_broken_ = bool(ec);  // what it last said is still on its way to the client
             bytes.remove_prefix(passing.size());
             if (!bytes.empty())
-                co_await hold(bytes.front());
+                co_await hold(bytes);
         }
         block.reset();
         if (client_.must_wait())

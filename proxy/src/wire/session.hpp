@@ -76,7 +76,7 @@ class Session : public std::enable_shared_from_this<Session>,
     bool take_place(const startup::Packet& packet);
     Task<bool> take_users_place(std::string_view bytes);
     Task<> login();
-    Task<> hold(char type);
+    Task<> hold(std::string_view bytes);
     Task<std::size_t> drop(std::string_view bytes);
     Task<> say(std::string words);
     Task<> progress(TimePoint deadline);

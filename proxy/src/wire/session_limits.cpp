@@ -107,12 +107,13 @@ Task<> Session::login() {
         co_await timer_.async_wait(capture(ignored));
 }
 
-// Keeps back the sequence that begins with a message of `type` until it may go on, or be judged
-// anew, or has it dropped.
-Task<> Session::hold(char type) {
+// Keeps back the sequence that `bytes` begin with until it may go on, or be judged anew, or has it
+// dropped.
+Task<> Session::hold(std::string_view bytes) {
     if (!throttle_.opened())
         co_return co_await login();
-    const limit::Nanos most = std::chrono::nanoseconds(worker_->wire_limits().max_delay).count();
+    const std::chrono::nanoseconds max_delay = worker_->wire_limits().max_delay;
+    const limit::Nanos most = sets_in_order(bytes) ? limit::never : max_delay.count();
     auto now = Clock::now();
     const auto give_up = now + patience;
     auto decision = throttle_.decide(pipeline_, most, limit::nanos(now));
@@ -126,7 +127,7 @@ Task<> Session::hold(char type) {
     if (decision.what == Throttle::Decision::refuse) {
         worker_->limited(decision.kind, whose(decision.kind), false);
         refusal_ = refusal(decision.kind, decision.wait);
-        throttle_.drop(type);
+        throttle_.drop(bytes.front());
         if (!throttle_.answers_at_end())
             co_await say(std::exchange(refusal_, {}));
         co_return;

@@ -1,8 +1,29 @@
 #include "wire/throttle.hpp"
 
 #include <algorithm>
+#include <array>
+#include <string>
+
+#include "timing/sql_lexer.hpp"
+#include "wire/bytes.hpp"
 
 namespace muster::wire {
+
+bool sets_in_order(std::string_view bytes) {
+    constexpr std::array<std::string_view, 8> verbs{"abort", "close",    "deallocate", "discard",
+                                                    "reset", "rollback", "set",        "unlisten"};
+    constexpr std::size_t header = 5;
+    if (bytes.size() <= header || bytes.front() != 'Q')
+        return false;
+    const auto sql = bytes.substr(header, read_uint32(bytes.data() + 1) - 4);
+    timing::SqlLexer lexer(sql);
+    const bool whole =
+        lexer.next() == timing::SqlLexer::Kind::word && lexer.end() < sql.data() + sql.size();
+    std::string verb(lexer.text());
+    std::transform(verb.begin(), verb.end(), verb.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    return whole && std::find(verbs.begin(), verbs.end(), verb) != verbs.end();
+}
 
 void Throttle::open(Account account) {
     account_ = std::move(account);

@@ -5,16 +5,24 @@
 // sequence holds beyond one query is charged as it passes, into debt if need be, for what has begun
 // cannot be stopped. Where there is no token the sequence is held: until the server has answered
 // everything before it, and then, outside a transaction, until the debt is paid. If that takes too
-// long it is refused: dropped up to its end, with an ErrorResponse in place of its answers. Inside
-// a transaction it goes on at once, on debt.
+// long it is refused: dropped up to its end, with an ErrorResponse in place of its answers; unless
+// it sets the session in order, which waits as long as it takes. Inside a transaction it goes on at
+// once, on debt.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "limit/account.hpp"
 #include "wire/pipeline.hpp"
 
 namespace muster::wire {
+
+// Whether the message that `bytes` begin with is a Query that sets a session in order: DISCARD,
+// RESET, SET and the like. A pooler sends it between two clients, and pgbouncer takes an error for
+// success: the next client would have the role and settings of the one before. False if `bytes` end
+// before they tell, which a pooler's, sent alone, do not.
+bool sets_in_order(std::string_view bytes);
 
 class Throttle {
   public:

@@ -10,9 +10,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include "harness/libpq.hpp"
-#include "limit/limiter.hpp"
 #include "servers/postgres.hpp"
 #include "wire/door.hpp"
+#include "wire/quotas.hpp"
 
 namespace muster::test {
 
@@ -30,41 +30,6 @@ inline config::Wire straight() {
     wire.upstream = {"127.0.0.1", postgres().port()};
     return wire;
 }
-
-// A proxy's limiter, with Redis or without, whose home is a thread of its own.
-class Quotas {
-  public:
-    explicit Quotas(const config::WireLimits& limits, const config::Redis& redis = {},
-                    bool shared = false)
-        : limiter(std::make_shared<limit::Limiter>(home_, config::Limits{}, redis, registry_, 2,
-                                                   limits)),
-          guard_(net::make_work_guard(home_)),
-          shared_(shared) {
-        if (shared_)
-            limiter->start();
-        thread_ = std::thread([this] { home_.run(); });
-    }
-    ~Quotas() {
-        if (shared_)
-            limiter->stop();
-        guard_.reset();
-        thread_.join();
-    }
-    Quotas(const Quotas&) = delete;
-    Quotas& operator=(const Quotas&) = delete;
-
-  private:
-    net::io_context home_;
-    metrics::Registry registry_;
-
-  public:
-    std::shared_ptr<limit::Limiter> limiter;
-
-  private:
-    net::executor_work_guard<Executor> guard_;
-    std::thread thread_;
-    bool shared_;
-};
 
 // A door with limits.
 struct Limited {
@@ -135,17 +100,21 @@ inline PgResult refused(const PgConnection& session) {
     }
 }
 
-// Waits as it was told to, and then once more.
-inline void wait_and_go_on(const PgConnection& session) {
+// Runs it until it is not refused, waiting each time as it was told to.
+inline PgResult insist(const PgConnection& session, const std::string& sql) {
     for (int i = 0; i < 100; ++i) {
-        const auto result = simple(session, "select 'gone on'");
-        if (sqlstate(result) != "53400") {
-            BOOST_TEST(std::string(PQgetvalue(result.get(), 0, 0)) == "gone on");
-            return;
-        }
+        auto result = simple(session, sql);
+        if (sqlstate(result) != "53400")
+            return result;
         std::this_thread::sleep_for(milliseconds(told_wait(result)));
     }
-    BOOST_ERROR("refused for ever");
+    BOOST_FAIL("refused for ever: " << sql);
+    return PgResult();
+}
+
+inline void wait_and_go_on(const PgConnection& session) {
+    const auto result = insist(session, "select 'gone on'");
+    BOOST_TEST(std::string(PQgetvalue(result.get(), 0, 0)) == "gone on");
 }
 
 }  // namespace muster::test

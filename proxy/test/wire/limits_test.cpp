@@ -3,6 +3,7 @@
 #include <thread>
 #include <vector>
 
+#include "servers/pgbouncer.hpp"
 #include "wire/bytes.hpp"
 #include "wire/limited.hpp"
 
@@ -330,6 +331,25 @@ BOOST_AUTO_TEST_CASE(coming_again_and_not_waiting_for_the_login_helps_nobody) {
     const auto session = limited.connect();
     const auto refused = simple(session, "select 1");
     BOOST_TEST(sqlstate(refused) == "53400");
+}
+
+// pgbouncer takes an error of its DISCARD ALL for success.
+BOOST_AUTO_TEST_CASE(a_pooler_that_is_above_the_quota_still_cleans_up_behind_a_client) {
+    Limited limited(of_user(2, 4, 0ms));
+    const Pgbouncer pooler(limited.door.port(),
+                           "auth_type = trust\npool_mode = session\ndefault_pool_size = 1\n");
+    const auto connect = [&] {
+        return pg_connect("host=127.0.0.1 dbname=postgres user=postgres port=" +
+                          std::to_string(pooler.port()));
+    };
+    for (int round = 0; round < 3; ++round) {
+        const auto session = connect();
+        const auto found = insist(session, "show statement_timeout");
+        BOOST_TEST(std::string(PQgetvalue(found.get(), 0, 0)) == "0");
+        insist(session, "set statement_timeout = 77777");
+        BOOST_TEST(until_refused(session) < 1000);
+    }
+    BOOST_TEST(limited.counts().delayed >= 1U);
 }
 
 // A client that is not let in has nothing run of what it sent with its startup message.

@@ -6,6 +6,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "wire/bytes.hpp"
+
 using namespace muster;
 using namespace muster::wire;
 using limit::Account;
@@ -252,6 +254,27 @@ BOOST_AUTO_TEST_CASE(no_sequence_begins_before_the_login_has_ended) {
     BOOST_TEST(session.send("QQQQQ") == "QQ");
     session.throttle.open(quotas.account());  // after a reload
     BOOST_TEST(session.send("Q") == "");
+}
+
+BOOST_AUTO_TEST_CASE(what_sets_a_session_in_order_is_known_by_its_first_word) {
+    const auto query = [](std::string sql) {
+        sql += '\0';
+        std::string message = "Q";
+        append_uint32(message, static_cast<std::uint32_t>(sql.size() + 4));
+        return message + sql;
+    };
+    for (const char* sql :
+         {"DISCARD ALL", "reset all; set session authorization default", "Set a = 1;",
+          " /* pooler */ ROLLBACK", "DEALLOCATE ALL", "unlisten *", "close all", "ABORT"})
+        BOOST_TEST(sets_in_order(query(sql)), sql);
+    for (const char* sql : {"select 1", "", "settle", "\"set\"", "'set'", "; set a = 1", "begin"})
+        BOOST_TEST(!sets_in_order(query(sql)), sql);
+    BOOST_TEST(!sets_in_order("P\0\0\0\x0fset"));
+    // Once the word is whole.
+    const std::string whole = query("  discard all");
+    for (std::size_t size = 0; size <= whole.size(); ++size)
+        BOOST_TEST(sets_in_order(whole.substr(0, size)) == (size > 14), size);
+    BOOST_TEST(sets_in_order(query("reset all") + query("select 1")));
 }
 
 BOOST_AUTO_TEST_CASE(the_connections_of_one_user_take_turns) {
