@@ -17,6 +17,7 @@
 #include "harness/libpq.hpp"
 #include "program.hpp"
 #include "servers/redis.hpp"
+#include "wire/certificate.hpp"
 
 using namespace muster::test;
 
@@ -166,6 +167,40 @@ BOOST_AUTO_TEST_CASE(the_wire_door_goes_by_the_file_and_sessions_stay) {
     proxy.reload(file(other, "max_connections = 3\nsocket_directory = \"/tmp\"\n"), "success", 4);
     BOOST_TEST(port_of(pg_connect(conninfo)) == std::to_string(other.port()));
     BOOST_TEST(proxy.program.logged("the change of wire.socket_directory needs a restart"));
+}
+
+// A certificate is renewed in its place: the configuration does not change.
+BOOST_AUTO_TEST_CASE(the_wire_doors_certificate_is_read_again) {
+    const unsigned short wire = free_port();
+    const Certificate first("first.test"), second("second.test");
+    const Sandbox sandbox;
+    const auto certificate = sandbox.path() / "cert.pem", private_key = sandbox.path() / "key.pem";
+    const auto put = [&](const Certificate& one) {
+        using std::filesystem::copy_options;
+        copy_file(std::filesystem::path(one.file()), certificate, copy_options::overwrite_existing);
+        copy_file(std::filesystem::path(one.key_file()), private_key,
+                  copy_options::overwrite_existing);
+    };
+    put(first);
+    const std::string file = std::string(usual) +
+                             "[wire]\nupstream = \"127.0.0.1:" + std::to_string(database().port()) +
+                             "\"\ntls = \"require\"\ntls_cert = \"" + certificate.string() +
+                             "\"\ntls_key = \"" + private_key.string() + "\"\n";
+    Served proxy(file, {"--set", "wire.listen=127.0.0.1:" + std::to_string(wire)});
+    const auto conninfo = [&](const Certificate& one) {
+        return "host=" + one.name() +
+               " hostaddr=127.0.0.1 dbname=postgres user=postgres port=" + std::to_string(wire) +
+               " sslmode=verify-full sslrootcert=" + one.file();
+    };
+    const PgConnection session = pg_connect(conninfo(first));
+    put(second);
+    BOOST_TEST(pg_connect_error(conninfo(second)).find("certificate verify failed") !=
+               std::string::npos);
+    proxy.reload(file);
+    BOOST_TEST(pg_value(pg_connect(conninfo(second)), "select 1") == "1");
+    BOOST_TEST(pg_connect_error(conninfo(first)).find("certificate verify failed") !=
+               std::string::npos);
+    BOOST_TEST(pg_value(session, "select 'still here'") == "still here");
 }
 
 BOOST_AUTO_TEST_CASE(a_request_in_hand_ends_as_it_began) {

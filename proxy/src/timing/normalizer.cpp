@@ -42,6 +42,7 @@ void Normalizer::run() {
         const New next = std::move(waiting_.front());
         waiting_.pop_front();
         lock.unlock();
+        asked_.fetch_add(1, std::memory_order_relaxed);
         statements_.describe(next.key, next.name, normalized_text(next.sql));
         lock.lock();
         work_.wait_for(lock, pause, [this] { return stopping_; });

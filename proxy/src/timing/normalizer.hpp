@@ -2,6 +2,7 @@
 // client waits for it. What it may do in a second and what may wait for it are bounded.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -28,6 +29,8 @@ class Normalizer {
     // Takes the whole text of a statement. If too many wait it is left out: the statement keeps the
     // text that it has. From any thread.
     void add(StatementKey key, std::string name, std::string sql);
+    // Statements that the parser has been asked about.
+    std::uint64_t asked() const { return asked_.load(std::memory_order_relaxed); }
 
   private:
     struct New {
@@ -42,6 +45,7 @@ class Normalizer {
     std::condition_variable work_;
     std::deque<New> waiting_;
     bool stopping_ = false;
+    std::atomic<std::uint64_t> asked_{0};
     std::thread thread_;
 };
 

@@ -1,6 +1,7 @@
 // Ten thousand clients that vanish at random points leave nothing behind.
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -12,7 +13,7 @@
 #include "servers/postgres.hpp"
 #include "wire/bytes.hpp"
 #include "wire/certificate.hpp"
-#include "wire/door.hpp"
+#include "wire/quotas.hpp"
 #include "wire/startup.hpp"
 
 using namespace muster;
@@ -87,7 +88,7 @@ class Client {
                 break;
             case 2:  // in its result, which is larger than all buffers
                 send(query("select repeat('x', 1000) from generate_series(1, 3000)"));
-                socket_.receive(any(20000));
+                receive_up_to('Z', any(20000));
                 break;
             case 3:  // in its data
                 send(query("copy dropped from stdin"));
@@ -104,7 +105,7 @@ class Client {
                 break;
             default:
                 send(query("copy (select generate_series(1, 100000)) to stdout"));
-                socket_.receive(any(3000));
+                receive_up_to('Z', any(3000));
         }
     }
 
@@ -127,14 +128,18 @@ class Client {
     std::size_t any(std::size_t below) { return random_() % below; }
     void send(std::string_view bytes) { socket_.try_send(bytes); }
     void send_part(const std::string& bytes) { send(bytes.substr(0, any(bytes.size() + 1))); }
-    bool receive_up_to(char type) {
+    // Reads up to a message of this type, or `most` bytes; false if it has not come when the server
+    // is done.
+    bool receive_up_to(char type, std::size_t most = std::string::npos) {
         for (;;) {
-            const auto header = socket_.receive(5);
+            const auto header = socket_.receive(std::min<std::size_t>(5, most));
             if (header.size() < 5)
                 return false;
-            socket_.receive(wire::read_uint32(header.data() + 1) - 4);
-            if (header[0] == type)
-                return true;
+            most -= 5;
+            const std::size_t body = wire::read_uint32(header.data() + 1) - 4;
+            most -= socket_.receive(std::min(body, most)).size();
+            if (header[0] == type || header[0] == 'Z' || most == 0)
+                return header[0] == type;
         }
     }
     static std::string hello(const std::string& user) { return startup_message(user, "postgres"); }
@@ -185,7 +190,13 @@ BOOST_AUTO_TEST_CASE(ten_thousand_clients_dropped_anywhere_leave_nothing) {
             "select count(*) from pg_stat_activity where application_name = '' and "
             "backend_type = 'client backend'");
     };
-    Door door(wire);
+    // Reached now and then.
+    config::WireLimits limits;
+    limits.user = {20, 5};
+    limits.max_delay = std::chrono::milliseconds(5);
+    limits.user_connections = 3;
+    FullDoor full(wire, limits);
+    Door& door = *full;
     const auto over = [&] {
         door.wait_until_empty();
         wait_until("the server's sessions to end", [&] { return backends() == "0\n"; });
@@ -215,4 +226,15 @@ BOOST_AUTO_TEST_CASE(ten_thousand_clients_dropped_anywhere_leave_nothing) {
     BOOST_TEST(stats.refused > before.refused);
     BOOST_TEST(stats.cancels > before.cancels);
     BOOST_TEST(stats.upstream_failures == 0);
+    const auto& by_user = stats.limits[limit::Account::user];
+    BOOST_TEST(by_user.delayed > 0);
+    BOOST_TEST(by_user.refused > 0);
+    BOOST_TEST(by_user.refused_connections > 0);
+    // Nobody who has gone keeps a place.
+    std::vector<std::unique_ptr<RawClient>> again;
+    for (int i = 0; i < 3; ++i) {
+        again.push_back(std::make_unique<RawClient>(door.port()));
+        again.back()->send(startup_message("postgres", "postgres"));
+        BOOST_TEST(again.back()->receive(1) == "R");
+    }
 }

@@ -67,6 +67,42 @@ BOOST_AUTO_TEST_CASE(each_user_database_and_address_by_itself) {
     BOOST_TEST(other.counts(Account::address).refused == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(an_address_is_the_one_that_the_load_balancer_tells) {
+    config::WireLimits limits;
+    limits.address = {1, 1};
+    limits.max_delay = 0ms;
+    Quotas quotas(limits);
+    auto wire = straight();
+    wire.proxy_protocol = config::parse_networks("127.0.0.1").value();
+    Door door(wire);
+    door.server().limit(quotas.limiter);
+    // What three queries of a client of this address are answered: "53400" in place of what is
+    // refused.
+    const auto answers = [&](const std::string& address) {
+        RawClient client(door.port());
+        std::string all = "PROXY TCP4 " + address + " 198.51.100.1 56324 6433\r\n" +
+                          startup_message("postgres", "postgres");
+        for (int i = 0; i < 3; ++i)
+            all += message('Q', std::string("select 'passed'\0", 16));
+        client.send(all + message('X'));
+        std::vector<bool> passed;
+        const auto bytes = client.receive_all();
+        for (std::size_t at = 0; (at = bytes.find_first_of("Cp", at)) != std::string::npos; ++at) {
+            if (bytes.compare(at, 6, "passed") == 0)
+                passed.push_back(true);
+            else if (bytes.compare(at, 6, "C53400") == 0)
+                passed.push_back(false);
+        }
+        BOOST_TEST_REQUIRE(passed.size() == 3U);
+        return passed;
+    };
+    for (const char* address : {"203.0.113.9", "203.0.113.10", "203.0.113.11"}) {
+        const auto passed = answers(address);
+        BOOST_TEST(passed[0]);
+        BOOST_TEST((!passed[1] || !passed[2]));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(connections_of_an_address) {
     config::WireLimits limits;
     limits.address_connections = 2;
@@ -136,7 +172,8 @@ BOOST_AUTO_TEST_CASE(other_limits_apply_to_sessions_that_are_open) {
 
 BOOST_AUTO_TEST_CASE(two_proxies_share_a_users_quota_and_make_do_without_redis) {
     constexpr int rate = 200, burst = 40, lease = 10;
-    const auto limits = of_user(rate, burst, 0ms);
+    auto limits = of_user(rate, burst, 0ms);
+    limits.database = {rate, burst};
     RedisServer redis;
     Quotas first(limits, redis.tcp(), true), second(limits, redis.tcp(), true);
     Door one(straight()), other(straight());
@@ -149,6 +186,7 @@ BOOST_AUTO_TEST_CASE(two_proxies_share_a_users_quota_and_make_do_without_redis) 
     // What passed while a proxy waited for its first answer is the debt that is allowed.
     BOOST_TEST(excess_of(one, other, rate) <= burst + 2 * 2 * lease);
     BOOST_TEST(redis.cli({"exists", "muster:limit:wire-user:postgres"}).substr(0, 1) == "1");
+    BOOST_TEST(redis.cli({"exists", "muster:limit:wire-database:postgres"}).substr(0, 1) == "1");
     BOOST_TEST(redis.cli({"keys", "muster:limit:*address*"}).find("muster") == std::string::npos);
 
     redis.kill();

@@ -192,6 +192,14 @@ BOOST_AUTO_TEST_CASE(the_upstream_leg_is_as_strict_as_told) {
     wire.upstream_name = "server.test";
     BOOST_TEST(connects(wire) == "true");
 
+    // A server without TLS is spoken to as it is where that is preferred only.
+    const PostgresServer plain_server;
+    auto declined = with_upstream_tls(plain(), "prefer");
+    declined.upstream = {"127.0.0.1", plain_server.port()};
+    BOOST_TEST(connects(declined) == "false");
+    declined.upstream_tls = "require";
+    BOOST_TEST(connects(declined) == "refused");
+
     // As with libpq, a Unix socket has no TLS.
     wire.upstream = {postgres().socket_directory(), postgres().port()};
     BOOST_TEST(connects(wire) == "false");

@@ -14,7 +14,7 @@
 
 #include "servers/pgbouncer.hpp"
 #include "wire/certificate.hpp"
-#include "wire/door.hpp"
+#include "wire/quotas.hpp"
 #include "wire/recorder/player.hpp"
 
 using namespace muster;
@@ -44,7 +44,8 @@ std::string transparent() {
     return keeps ? "auth_type = trust\nmax_prepared_statements = 0\n" : "auth_type = trust\n";
 }
 
-// The server, with TLS and roles for several ways of logging in, and the doors and poolers around.
+// The server, with TLS and roles for several ways of logging in, and the doors, which limit and
+// time, and poolers around.
 struct World {
     World() {
         std::ofstream(postgres.directory() / "data" / "pg_hba.conf")
@@ -69,22 +70,22 @@ struct World {
         to_postgres_by_tls = door(postgres.port(), "require");
         pgbouncer = std::make_unique<Pgbouncer>(postgres.port(), settings, users);
         to_pgbouncer = door(pgbouncer->port(), "disable");
-        pgbouncer_to_door = std::make_unique<Pgbouncer>(to_postgres->port(), settings, users);
+        pgbouncer_to_door = std::make_unique<Pgbouncer>((*to_postgres)->port(), settings, users);
     }
 
-    static std::unique_ptr<Door> door(std::uint16_t upstream, const std::string& tls) {
+    static std::unique_ptr<FullDoor> door(std::uint16_t upstream, const std::string& tls) {
         config::Wire wire;
         wire.upstream = {"127.0.0.1", upstream};
         wire.upstream_tls = tls;
-        return std::make_unique<Door>(wire);
+        return std::make_unique<FullDoor>(wire);
     }
 
     Certificate certificate{"server.test"};
     PostgresServer postgres;
     std::unique_ptr<Pgbouncer> pgbouncer;
-    std::unique_ptr<Door> to_postgres;
-    std::unique_ptr<Door> to_postgres_by_tls;
-    std::unique_ptr<Door> to_pgbouncer;
+    std::unique_ptr<FullDoor> to_postgres;
+    std::unique_ptr<FullDoor> to_postgres_by_tls;
+    std::unique_ptr<FullDoor> to_pgbouncer;
     std::unique_ptr<Pgbouncer> pgbouncer_to_door;
 };
 
@@ -115,12 +116,12 @@ BOOST_DATA_TEST_CASE(same_bytes, data::make(names()), name) {
         BOOST_TEST(found.empty(), where << ": " << found);
     };
     const auto direct = record(script, here.postgres.port(), "PostgreSQL");
-    expect(direct, *here.to_postgres, "door, PostgreSQL");
-    expect(direct, *here.to_postgres_by_tls, "door, TLS, PostgreSQL");
+    expect(direct, **here.to_postgres, "door, PostgreSQL");
+    expect(direct, **here.to_postgres_by_tls, "door, TLS, PostgreSQL");
     if (only_postgres(script))
         return;
     const auto pooled = record(script, here.pgbouncer->port(), "pgbouncer");
-    expect(pooled, *here.to_pgbouncer, "door, pgbouncer");
+    expect(pooled, **here.to_pgbouncer, "door, pgbouncer");
     const auto found =
         difference(pooled, record(script, here.pgbouncer_to_door->port(), "pgbouncer, door"));
     BOOST_TEST(found.empty(), "pgbouncer, door: " << found);
