@@ -1,6 +1,7 @@
 // wire::Scanner finds the same messages however the stream is cut, and those that are there.
 #include "wire/scanner.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -53,6 +54,14 @@ Plain plain_scan(const std::string& stream) {
     return plain;
 }
 
+// Where the message behind the first `found` of them begins.
+std::size_t plain_start(const Plain& plain, std::size_t found) {
+    if (found == 0)
+        return 0;
+    const Announced& last = plain.messages[found - 1];
+    return last.at - (last.message.body > 0 ? 1 : 0) + last.message.body;
+}
+
 // Messages whose lengths are right, but for a few.
 std::string make_stream(fuzz::Input& input) {
     std::string stream;
@@ -73,30 +82,64 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool as_it_is = input.below(2) == 0;
     std::uint32_t cuts = input.number<std::uint32_t>();
     const unsigned longest = 1 + input.below(256);
+    const unsigned held = input.below(256);  // one type in four is let pass the second time only
     const std::string stream = as_it_is ? input.rest() : make_stream(input);
     const Plain plain = plain_scan(stream);
 
     Scanner scanner;
-    std::size_t fed = 0, found = 0;
-    while (fed < stream.size()) {
+    std::size_t at = 0, found = 0;
+    std::string body;        // what was handed out of the last message's
+    bool held_once = false;  // the message that comes next
+    while (at < stream.size()) {
         cuts = cuts * 1664525 + 1013904223;
-        const std::size_t n =
-            std::min<std::size_t>(1 + (cuts >> 16) % longest, stream.size() - fed);
-        const fuzz::Exactly chunk(std::string_view(stream).substr(fed, n));
-        fed += n;
-        const bool in_step = scanner.feed(chunk.view(), [&](const MessageStart& message) {
-            fuzz::expect(found < plain.messages.size(), "a message is one of those in the stream");
-            const Announced& next = plain.messages[found++];
-            fuzz::expect(message.type == next.message.type, "a message's type");
-            fuzz::expect(message.body == next.message.body, "a message's length");
-            fuzz::expect(message.first == next.message.first, "a message's first byte");
-            fuzz::expect(next.at <= fed, "a message is announced when it is known");
-        });
-        fuzz::expect(in_step == (fed < plain.lost), "a wrong length is noticed with its last byte");
-        fuzz::expect(found == plain.messages.size() || plain.messages[found].at > fed,
+        const std::size_t n = std::min<std::size_t>(1 + (cuts >> 16) % longest, stream.size() - at);
+        const fuzz::Exactly chunk(std::string_view(stream).substr(at, n));
+        bool stopped = false;
+        const std::size_t passed = scanner.feed(
+            chunk.view(),
+            [&](const MessageStart& message) {
+                fuzz::expect(found < plain.messages.size(),
+                             "a message is one of those in the stream");
+                const Announced& next = plain.messages[found++];
+                fuzz::expect(message.type == next.message.type, "a message's type");
+                fuzz::expect(message.body == next.message.body, "a message's length");
+                fuzz::expect(message.first == next.message.first, "a message's first byte");
+                fuzz::expect(next.at <= at + n, "a message is announced when it is known");
+                body = message.head;
+            },
+            [&](std::string_view more) {
+                fuzz::expect(!more.empty(), "a piece has something in it");
+                body += more;
+            },
+            [&](char type) {
+                fuzz::expect(!stopped, "nothing is asked about behind what is held");
+                fuzz::expect(type == stream[plain_start(plain, found)],
+                             "the type of the message that comes next");
+                stopped = !held_once && (static_cast<unsigned char>(type) ^ held) % 4 == 0;
+                held_once = stopped;
+                return !stopped;
+            });
+        const std::size_t end = at + n;
+        at += passed;
+        fuzz::expect(stopped ? passed < n : passed == n || !scanner.in_step(),
+                     "a chunk is taken up to what is held");
+        if (stopped)
+            fuzz::expect(scanner.at_boundary() && plain.boundaries[at],
+                         "what is held lies behind a boundary");
+        fuzz::expect(scanner.in_step() == (stopped || end < plain.lost),
+                     "a wrong length is noticed with its last byte");
+        if (!scanner.in_step())
+            break;
+        fuzz::expect(found == plain.messages.size() || plain.messages[found].at > at,
                      "a message is announced as soon as it is known");
-        fuzz::expect(scanner.at_boundary() == (in_step && plain.boundaries[fed]),
+        fuzz::expect(scanner.at_boundary() == plain.boundaries[at],
                      "a boundary lies between messages only");
+        if (found > 0) {
+            const Announced& last = plain.messages[found - 1];
+            const std::size_t begin = last.at - (last.message.body > 0 ? 1 : 0);
+            fuzz::expect(body == stream.substr(begin, std::min(last.message.body, at - begin)),
+                         "the body, piece by piece");
+        }
     }
     return 0;
 }
