@@ -103,6 +103,16 @@ bool Keys::recognizes(const Digest& digest) const {
 }
 
 Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline) {
+    const TimePoint now = Clock::now();
+    const auto known = remembered_.find(digest, now);
+    if (known && now < known->asked + key_lifetime) {  // another thread has just asked
+        known_.insert(digest, {known->identity, known->asked, known->asked + key_lifetime}, now);
+        co_return known->identity;
+    }
+    co_return co_await verify_anew(digest, deadline);
+}
+
+Task<Keys::Answer> Keys::verify_anew(const Digest& digest, TimePoint deadline) {
     if (const auto lookup = lookups_.find(digest); lookup != lookups_.end()) {
         co_return co_await join(lookup->second, deadline);
     }
@@ -141,12 +151,8 @@ Task<Keys::Answer> Keys::ask(const Digest& digest, TimePoint deadline) {
 // While the breaker is not closed, its probes are for those who have no grace.
 Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
     const TimePoint asked = Clock::now();
-    const auto known = remembered_.find(digest, asked);
-    if (known && asked < known->asked + key_lifetime) {  // another thread has just asked
-        known_.insert(digest, {known->identity, known->asked, known->asked + key_lifetime}, asked);
-        co_return known->identity;
-    }
-    const bool spared = database_.state() != breaker::State::closed && known;
+    const bool spared =
+        database_.state() != breaker::State::closed && remembered_.find(digest, asked);
     const auto pass = spared ? std::nullopt : database_.admit(asked);
     if (!pass) {
         co_return unavailable_or_grace(digest, Circuits::unavailable());

@@ -1,9 +1,9 @@
 // Who sends a request: API keys, looked up by their SHA-256 in the database.
 //
-// One Keys per thread. Answers are believed for a second, so that a revocation works within it;
-// unknown keys are kept apart from known ones, so that guessing does not push those out. A key that
-// was found valid, by whichever thread, is remembered beyond its second: while the database cannot
-// be reached, it is accepted for a time of grace.
+// One Keys per thread. Answers are believed for a second, whichever thread has asked, so that a
+// revocation works within it; unknown keys are kept apart from known ones, so that guessing does
+// not push those out. A key that was found valid is remembered beyond its second: while the
+// database cannot be reached, it is accepted for a time of grace.
 #pragma once
 
 #include <memory>
@@ -37,8 +37,12 @@ class Keys {
     std::optional<Answer> recall(const Digest& digest) const;
     // Whether this was a valid key when the database was last asked, not long ago.
     bool recognizes(const Digest& digest) const;
-    // Asks the database. 401 if there is no such key, 503 when that cannot be found out.
+    // Asks the database, unless another thread has within the second. 401 if there is no such key,
+    // 503 when that cannot be found out.
     Task<Answer> verify(const Digest& digest, TimePoint deadline);
+    // Asks whatever was said before. For who asks once a second anyway: with an answer that is
+    // itself a second old, a key would be good for two.
+    Task<Answer> verify_anew(const Digest& digest, TimePoint deadline);
 
   private:
     using Lookup = Flight<Answer>;

@@ -251,6 +251,31 @@ BOOST_AUTO_TEST_CASE(with_its_key) {
     BOOST_TEST(other.next_news()->kind == "event");
 }
 
+// Though somebody asked about the key a moment before it was revoked: the keys are asked for once a
+// second, and an answer that is almost as old then would make two seconds of it.
+BOOST_AUTO_TEST_CASE(with_its_key_at_the_next_look) {
+    using Time = std::chrono::steady_clock;
+    const auto proxy = world().another_proxy("", 1);
+    SseConnection first(proxy->port(), "/events/stream", world().header());
+    BOOST_TEST(first.next()->kind == "subscribed");
+    const auto looks = Time::now();  // each second from then on
+    bool prompt = false;
+    for (int round = 0; round < 5 && !prompt; ++round) {  // the machine may have much else to do
+        const std::string name = "looked-" + std::to_string(round);
+        const std::string key =
+            world().session->value("select muster.create_api_key('" + name + "')");
+        const auto second = std::chrono::ceil<std::chrono::seconds>(Time::now() - looks);
+        std::this_thread::sleep_until(looks + second + 300ms);
+        SseConnection stream(proxy->port(), "/events/stream", "X-API-Key: " + key + "\r\n");
+        BOOST_TEST(stream.next()->kind == "subscribed");
+        world().session->run("select muster.revoke_api_key('" + name + "')");
+        const auto revoked = Time::now();
+        BOOST_TEST(stream.next_news()->kind == "closed");
+        prompt = Time::now() - revoked < 1200ms;
+    }
+    BOOST_TEST(prompt);
+}
+
 BOOST_AUTO_TEST_CASE(with_the_server) {
     const auto proxy = world().another_proxy();
     SseConnection stream(proxy->port(), "/events/stream", world().header());

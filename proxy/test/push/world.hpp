@@ -97,10 +97,11 @@ class World {
         proxy = another_proxy(more);
     }
 
-    std::unique_ptr<PushProxy> another_proxy(const std::string& more = "") {
+    std::unique_ptr<PushProxy> another_proxy(const std::string& more = "", int threads = 2) {
         const Sandbox sandbox;
         const std::string file = sandbox.path() / "proxy.toml";
-        std::ofstream(file) << "threads = 2\n[http]\nlisten = \"127.0.0.1:0\"\n" << more;
+        std::ofstream(file) << "threads = " << threads << "\n[http]\nlisten = \"127.0.0.1:0\"\n"
+                            << more;
         auto config = config::load(
             file, std::vector<std::string>{"database.conninfo=" +
                                            test::postgres().socket_conninfo(database)});
