@@ -52,17 +52,23 @@ class Program {
     std::unique_ptr<Process> process_;
 };
 
+// What the extension gives a proxy to ask for keys, and functions such as a user would write.
+inline void make_functions(const PostgresServer& server) {
+    server.psql(
+        "create schema muster; create function muster.api_key(sha256 bytea, out id uuid, "
+        "out name text, out tier text, out scopes text[]) language sql as $$ select "
+        "gen_random_uuid(), 'n', 'standard', '{read,write}'::text[] where $1 = sha256('key') "
+        "$$;"
+        "create function clock() returns json language sql as $$ select to_json(now()) $$;"
+        "create function slow() returns json language sql as $$ select to_json("
+        "pg_sleep(1)::text) $$;"
+        "create function told(body json) returns json language sql as $$ select body $$");
+}
+
 inline PostgresServer& database() {
     static const auto server = [] {
         auto made = std::make_unique<PostgresServer>();
-        made->psql(
-            "create schema muster; create function muster.api_key(sha256 bytea, out id uuid, "
-            "out name text, out tier text, out scopes text[]) language sql as $$ select "
-            "gen_random_uuid(), 'n', 'standard', '{read,write}'::text[] where $1 = sha256('key') "
-            "$$;"
-            "create function clock() returns json language sql as $$ select to_json(now()) $$;"
-            "create function slow() returns json language sql as $$ select to_json("
-            "pg_sleep(1)::text) $$");
+        make_functions(*made);
         return made;
     }();
     return *server;

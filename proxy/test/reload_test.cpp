@@ -215,6 +215,35 @@ BOOST_AUTO_TEST_CASE(a_request_in_hand_ends_as_it_began) {
     BOOST_TEST(client.request("GET", "/now", key).status == 200);
 }
 
+// That a key is known shows in what is asked of its owner: a body.
+BOOST_AUTO_TEST_CASE(keys_are_known_after_a_reload_in_an_outage) {
+    PostgresServer other;
+    make_functions(other);
+    const std::string told = std::string(usual) +
+                             "[[route]]\nname = \"told\"\nmatch = \"POST /told\"\n"
+                             "call = \"told($body::json)\"\n";
+    Served proxy(told, {"--set", "database.conninfo=" + other.socket_conninfo()});
+    const auto ask = [&] { return HttpClient(proxy.http).request("POST", "/told", key); };
+    BOOST_TEST(ask().status == 422);
+    other.stop();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+    for (int i = 0; i < 20; ++i) {  // of each thread
+        BOOST_TEST(ask().status == 422);
+    }
+    proxy.reload(told + "[limits]\nstandard_burst = 150\n");
+    for (int i = 0; i < 20; ++i) {
+        const HttpAnswer answer = ask();
+        BOOST_TEST(answer.status == 422);
+        BOOST_TEST(answer.header("ratelimit-policy").find("q=150;") != std::string::npos,
+                   answer.header("ratelimit-policy"));
+    }
+    // The time of grace is the new file's.
+    proxy.reload(told + "[http]\nkey_grace = \"0s\"\n", "success", 2);
+    BOOST_TEST(ask().status == 503);
+    other.start();
+    wait_until("the key to be known again", [&] { return ask().status == 422; });
+}
+
 BOOST_AUTO_TEST_CASE(a_file_with_a_mistake_changes_nothing) {
     Served proxy(usual);
     HttpClient client(proxy.http);

@@ -39,6 +39,7 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
       cache_(cache),
       hub_(hub),
       access_log_(access_log),
+      known_keys_(std::make_shared<KnownKeys>(config.http.key_grace)),
       shared_(share(config, {std::shared_ptr<void>(), &limiter}, routes_checked)) {
     const auto connections = std::make_shared<std::atomic<std::size_t>>(0);
     for (unsigned i = 0; i < runtime.threads(); ++i) {
@@ -67,8 +68,9 @@ Door::Door(Runtime& runtime, const config::Config& config, metrics::Registry& re
 
 std::shared_ptr<Shared> Door::share(const config::Config& config,
                                     std::shared_ptr<limit::Limiter> limiter, bool routes_checked) {
-    auto shared = std::make_shared<Shared>(config, registry_, runtime_.threads(),
-                                           std::move(limiter), timing_, cache_, hub_, access_log_);
+    auto shared =
+        std::make_shared<Shared>(config, registry_, runtime_.threads(), std::move(limiter),
+                                 known_keys_, timing_, cache_, hub_, access_log_);
     if (routes_checked) {
         shared->route_state.checked({});
     }
@@ -108,6 +110,7 @@ std::optional<std::string> Door::start(Listeners& listeners) {
 
 void Door::reload(const config::Config& config, std::shared_ptr<limit::Limiter> limiter,
                   bool routes_checked) {
+    known_keys_->set_grace(config.http.key_grace);
     const auto before = std::exchange(shared_, share(config, std::move(limiter), routes_checked));
     before->replaced.store(true, std::memory_order_relaxed);
     for (unsigned i = 0; i < runtime_.threads(); ++i) {

@@ -62,8 +62,9 @@ class Door {
     cache::Cache* const cache_;
     push::Hub* const hub_;
     AccessLog* const access_log_;
-    std::shared_ptr<Shared> shared_;    // the newest
-    std::vector<HandlerPtr> handlers_;  // each is its thread's, once that runs
+    const std::shared_ptr<KnownKeys> known_keys_;  // a reload in an outage must not forget them
+    std::shared_ptr<Shared> shared_;               // the newest
+    std::vector<HandlerPtr> handlers_;             // each is its thread's, once that runs
     std::vector<std::shared_ptr<Server>> servers_;
 };
 

@@ -46,14 +46,17 @@ bool DigestEqual::operator()(const Digest& a, const Digest& b) const {
     return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-const KeyTable::Entry* KeyTable::find(const Digest& digest, TimePoint now) const {
+template <class Who>
+const typename KeyTable<Who>::Entry* KeyTable<Who>::find(const Digest& digest,
+                                                         TimePoint now) const {
     const auto found = entries_.find(digest);
     return found == entries_.end() || found->second.until <= now ? nullptr : &found->second;
 }
 
 // A key that is asked for again keeps its place in the order until that comes up, and then gets one
 // by the younger answer.
-void KeyTable::insert(const Digest& digest, Entry entry, TimePoint now) {
+template <class Who>
+void KeyTable<Who>::insert(const Digest& digest, Entry entry, TimePoint now) {
     const TimePoint until = entry.until;
     if (entries_.insert_or_assign(digest, std::move(entry)).second) {
         order_.emplace_back(digest, until);
@@ -70,27 +73,44 @@ void KeyTable::insert(const Digest& digest, Entry entry, TimePoint now) {
     }
 }
 
+// What leaves later than its place in the order says gets another one there; what leaves sooner is
+// not told of until its place comes up.
+template <class Who>
+void KeyTable<Who>::keep_for(Clock::duration time) {
+    for (auto& [digest, entry] : entries_) {
+        entry.until = entry.asked + time;
+    }
+}
+
+template class KeyTable<Owner>;
+template class KeyTable<Identity>;
+
 KnownKeys::KnownKeys(std::chrono::milliseconds grace) : keep_(key_lifetime + grace) {}
 
+void KnownKeys::set_grace(std::chrono::milliseconds grace) {
+    const std::lock_guard lock(mutex_);
+    keep_ = key_lifetime + grace;
+    table_.keep_for(keep_);
+}
+
 // A key that has ended stays as such, lest an older answer, late, should revive it.
-void KnownKeys::learn(const Digest& digest, std::shared_ptr<const Identity> identity,
-                      TimePoint asked) {
+void KnownKeys::learn(const Digest& digest, std::shared_ptr<const Owner> owner, TimePoint asked) {
     const std::lock_guard lock(mutex_);
     const TimePoint now = Clock::now();
-    const KeyTable::Entry* const before = table_.find(digest, now);
-    if (before != nullptr ? before->asked > asked : identity == nullptr) {
+    const auto* const before = table_.find(digest, now);
+    if (before != nullptr ? before->asked > asked : owner == nullptr) {
         return;
     }
-    table_.insert(digest, {std::move(identity), asked, asked + keep_}, now);
+    table_.insert(digest, {std::move(owner), asked, asked + keep_}, now);
 }
 
 std::optional<KnownKeys::Known> KnownKeys::find(const Digest& digest, TimePoint now) const {
     const std::lock_guard lock(mutex_);
-    const KeyTable::Entry* const entry = table_.find(digest, now);
-    if (entry == nullptr || entry->identity == nullptr) {
+    const auto* const entry = table_.find(digest, now);
+    if (entry == nullptr || entry->who == nullptr) {
         return std::nullopt;
     }
-    return Known{entry->identity, entry->asked, entry->until};
+    return Known{entry->who, entry->asked, entry->until};
 }
 
 }  // namespace muster::http

@@ -19,12 +19,16 @@
 namespace muster::http {
 
 // Whom a valid key belongs to, and what it may do.
-struct Identity {
+struct Owner {
     std::string id;
     std::string name;
     std::string tier;
     bool may_read = false;
     bool may_write = false;
+};
+
+// The owner as a request meets it: with a bucket, which is the limiter's of one configuration.
+struct Identity : Owner {
     std::shared_ptr<limit::Bucket> bucket;  // null: not limited
 };
 
@@ -49,19 +53,22 @@ using DigestMap = std::unordered_map<Digest, Value, DigestHash, DigestEqual>;
 // How long an answer of the database is believed, so that a revocation works within it.
 inline constexpr std::chrono::seconds key_lifetime{1};
 
-// Answers of the database, each for a time; the oldest leave when there are too many. For one
-// thread at a time.
+// Answers of the database, each for a time; the oldest leave when there are too many. `Who` is
+// Owner or Identity. For one thread at a time.
+template <class Who>
 class KeyTable {
   public:
     struct Entry {
-        std::shared_ptr<const Identity> identity;  // null: no such key
-        TimePoint asked;                           // when the database was
-        TimePoint until;                           // not told of from then on
+        std::shared_ptr<const Who> who;  // null: no such key
+        TimePoint asked;                 // when the database was
+        TimePoint until;                 // not told of from then on
     };
     // Null if there is none, or its time is over.
     const Entry* find(const Digest& digest, TimePoint now) const;
     // At `now`; in place of the key's last one.
     void insert(const Digest& digest, Entry entry, TimePoint now);
+    // Has each be told of for so long after the database was asked.
+    void keep_for(Clock::duration time);
 
     std::size_t size() const { return entries_.size(); }
 
@@ -71,26 +78,29 @@ class KeyTable {
 };
 
 // The valid keys that any thread has heard of, for a second and the time of grace: in an outage
-// what one thread knows holds for all. Thread-safe.
+// what one thread knows holds for all, and after a reload what was known before it. Thread-safe.
 class KnownKeys {
   public:
     struct Known {
-        std::shared_ptr<const Identity> identity;
+        std::shared_ptr<const Owner> owner;
         TimePoint asked;
         TimePoint until;
     };
     explicit KnownKeys(std::chrono::milliseconds grace);
 
+    // The time of grace from now on, for what is known already, too.
+    void set_grace(std::chrono::milliseconds grace);
+
     // What the database has said when asked at `asked`: null if there is no such key. Of two
     // answers the one to the younger question stays.
-    void learn(const Digest& digest, std::shared_ptr<const Identity> identity, TimePoint asked);
+    void learn(const Digest& digest, std::shared_ptr<const Owner> owner, TimePoint asked);
 
     std::optional<Known> find(const Digest& digest, TimePoint now) const;
 
   private:
-    const Clock::duration keep_;
     mutable std::mutex mutex_;
-    KeyTable table_;
+    Clock::duration keep_;
+    KeyTable<Owner> table_;
 };
 
 }  // namespace muster::http

@@ -90,7 +90,7 @@ Result<Digest, Problem> Keys::presented(const Exchange& exchange) {
 std::optional<Keys::Answer> Keys::recall(const Digest& digest) const {
     const TimePoint now = Clock::now();
     if (const auto* entry = known_.find(digest, now)) {
-        return Answer(entry->identity);
+        return Answer(entry->who);
     }
     if (unknown_.find(digest, now) != nullptr) {
         return Answer(unauthorized("the API key is not valid"));
@@ -106,8 +106,9 @@ Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline) {
     const TimePoint now = Clock::now();
     const auto known = remembered_.find(digest, now);
     if (known && now < known->asked + key_lifetime) {  // another thread has just asked
-        known_.insert(digest, {known->identity, known->asked, known->asked + key_lifetime}, now);
-        co_return known->identity;
+        auto identity = identify(*known->owner);
+        known_.insert(digest, {identity, known->asked, known->asked + key_lifetime}, now);
+        co_return identity;
     }
     co_return co_await verify_anew(digest, deadline);
 }
@@ -128,9 +129,15 @@ Keys::Answer Keys::unavailable_or_grace(const Digest& digest, Problem problem) {
     if (!known) {
         return problem;
     }
-    known_.insert(digest,
-                  {known->identity, known->asked, std::min(now + key_lifetime, known->until)}, now);
-    return known->identity;
+    auto identity = identify(*known->owner);
+    known_.insert(digest, {identity, known->asked, std::min(now + key_lifetime, known->until)},
+                  now);
+    return identity;
+}
+
+std::shared_ptr<const Identity> Keys::identify(const Owner& owner) {
+    return std::make_shared<const Identity>(
+        Identity{owner, limiter_.enabled() ? limiter_.bucket(owner.id, owner.tier) : nullptr});
 }
 
 Task<Keys::Answer> Keys::join(std::shared_ptr<Lookup> lookup, TimePoint deadline) {
@@ -194,18 +201,17 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
         unknown_.insert(digest, {nullptr, asked, until}, asked);
         co_return unauthorized("the API key is not valid");
     }
-    auto identity = std::make_shared<Identity>();
-    identity->id = row.get(0, 0);
-    identity->name = row.get(0, 1);
-    identity->tier = row.get(0, 2);
-    identity->may_read = has_scope(row.get(0, 3), "read");
-    identity->may_write = has_scope(row.get(0, 3), "write");
-    if (limiter_.enabled()) {
-        identity->bucket = limiter_.bucket(identity->id, identity->tier);
-    }
-    remembered_.learn(digest, identity, asked);
+    const auto owner = std::make_shared<const Owner>(Owner{
+        .id = std::string(row.get(0, 0)),
+        .name = std::string(row.get(0, 1)),
+        .tier = std::string(row.get(0, 2)),
+        .may_read = has_scope(row.get(0, 3), "read"),
+        .may_write = has_scope(row.get(0, 3), "write"),
+    });
+    remembered_.learn(digest, owner, asked);
+    auto identity = identify(*owner);
     known_.insert(digest, {identity, asked, until}, asked);
-    co_return std::shared_ptr<const Identity>(std::move(identity));
+    co_return identity;
 }
 
 }  // namespace muster::http

@@ -52,14 +52,15 @@ class Keys {
     Task<Answer> join(std::shared_ptr<Lookup> lookup, TimePoint deadline);
     Task<Answer> query(const Digest& digest, TimePoint deadline);
     Answer unavailable_or_grace(const Digest& digest, Problem problem);
+    std::shared_ptr<const Identity> identify(const Owner& owner);
 
     net::io_context& context_;
     postgres::Pool& pool_;
     limit::Limiter& limiter_;
     breaker::Breaker& database_;
     KnownKeys& remembered_;
-    KeyTable known_;    // fresh
-    KeyTable unknown_;  // likewise
+    KeyTable<Identity> known_;    // fresh
+    KeyTable<Identity> unknown_;  // likewise
     DigestMap<std::shared_ptr<Lookup>> lookups_;
 };
 

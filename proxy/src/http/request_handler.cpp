@@ -59,8 +59,9 @@ class InFlight {
 }  // namespace
 
 Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
-               std::shared_ptr<limit::Limiter> limiter_, timing::Timing& timing,
-               cache::Cache* shared_cache, push::Hub* shared_hub, AccessLog* access)
+               std::shared_ptr<limit::Limiter> limiter_, std::shared_ptr<KnownKeys> known,
+               timing::Timing& timing, cache::Cache* shared_cache, push::Hub* shared_hub,
+               AccessLog* access)
     : registry(whole),
       http(config.http),
       caching(config.cache),
@@ -78,7 +79,7 @@ Shared::Shared(const config::Config& config, metrics::Registry& whole, unsigned 
       access_log(access),
       route_state(routes.size()),
       circuits(config.breaker, routes, registry),
-      known_keys(http.key_grace),
+      known_keys(std::move(known)),
       metrics(registry, routes, threads, timing.enabled()),
       time_keeper(config, registry, timing, texts_of(calls), threads) {}
 
@@ -91,8 +92,7 @@ RequestHandler::RequestHandler(net::io_context& context, unsigned thread,
       counters_(shared_->metrics.thread(thread)),
       pool_(context, {database.conninfo, database.pool_size, database.pool_queue,
                       database.connect_timeout, wait_recorder()}),
-      keys_(context, pool_, shared_->limiter, shared_->circuits.database(),
-            shared_->known_keys),
+      keys_(context, pool_, shared_->limiter, shared_->circuits.database(), *shared_->known_keys),
       health_(context, pool_, {std::move(redis), shared_->route_state, shared_->stopping}),
       compressor_(shared_->http.gzip_from) {
     if (shared_->cache != nullptr) {

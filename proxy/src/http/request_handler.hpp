@@ -37,8 +37,8 @@ struct Shared {
     // `cache`, `hub` and `access_log` may be null: then nothing is cached, there are no live
     // updates, or nothing is logged. Its series are a part of `whole`.
     Shared(const config::Config& config, metrics::Registry& whole, unsigned threads,
-           std::shared_ptr<limit::Limiter> limiter, timing::Timing& timing, cache::Cache* cache,
-           push::Hub* hub, AccessLog* access_log);
+           std::shared_ptr<limit::Limiter> limiter, std::shared_ptr<KnownKeys> known_keys,
+           timing::Timing& timing, cache::Cache* cache, push::Hub* hub, AccessLog* access_log);
     ~Shared() { registry.leave(); }
     Shared(const Shared&) = delete;
     Shared& operator=(const Shared&) = delete;
@@ -60,7 +60,7 @@ struct Shared {
     AccessLog* const access_log;  // null: none
     RouteState route_state;
     const Circuits circuits;
-    KnownKeys known_keys;
+    const std::shared_ptr<KnownKeys> known_keys;  // of all configurations
     DoorMetrics metrics;
     TimeKeeper time_keeper;
     std::atomic<bool> stopping{false};

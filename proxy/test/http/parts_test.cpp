@@ -356,13 +356,13 @@ BOOST_AUTO_TEST_CASE(a_key_is_remembered_until_it_is_heard_to_have_ended) {
     const TimePoint asked = Clock::now();
     const Digest good = digest_of("good");
     const Digest bogus = digest_of("bogus");
-    const auto owner = std::make_shared<const Identity>();
+    const auto owner = std::make_shared<const Owner>();
     KnownKeys keys(60s);
     keys.learn(good, owner, asked);
     keys.learn(bogus, nullptr, asked);
     BOOST_TEST(!keys.find(bogus, asked));
     BOOST_REQUIRE(keys.find(good, asked + 60s));
-    BOOST_TEST((keys.find(good, asked + 60s)->identity == owner));
+    BOOST_TEST((keys.find(good, asked + 60s)->owner == owner));
     BOOST_TEST(!keys.find(good, asked + 61s));
     keys.learn(good, nullptr, asked + 20ms);
     BOOST_TEST(!keys.find(good, asked + 20ms));
@@ -372,10 +372,28 @@ BOOST_AUTO_TEST_CASE(a_key_is_remembered_until_it_is_heard_to_have_ended) {
     BOOST_TEST(keys.find(good, asked + 30ms).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(a_change_of_the_grace_is_one_for_keys_that_are_known) {
+    using namespace std::chrono_literals;
+    const TimePoint asked = Clock::now();
+    const Digest key = digest_of("key");
+    const Digest other = digest_of("other");
+    const auto owner = std::make_shared<const Owner>();
+    KnownKeys keys(60s);
+    keys.learn(key, owner, asked);
+    keys.set_grace(5s);
+    BOOST_TEST(keys.find(key, asked + 5s).has_value());
+    BOOST_TEST(!keys.find(key, asked + 6s));
+    keys.set_grace(100s);
+    keys.learn(other, owner, asked);
+    BOOST_TEST(keys.find(key, asked + 100s).has_value());
+    BOOST_TEST(!keys.find(key, asked + 101s));
+    BOOST_TEST(keys.find(other, asked + 100s).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_table_of_keys_is_bounded) {
     using namespace std::chrono_literals;
     const TimePoint now = Clock::now();
-    KeyTable table;
+    KeyTable<Identity> table;
     const auto digest = [](int i) { return digest_of(std::to_string(i)); };
     for (int i = 0; i < 30000; ++i) {
         table.insert(digest(i), {nullptr, now, now + 1s}, now);
