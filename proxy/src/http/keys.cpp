@@ -5,11 +5,16 @@
 
 #include "http/circuits.hpp"
 #include "http/header_value.hpp"
+#include "runtime/runtime.hpp"
 
 namespace muster::http {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t longest_key = 512;
+// What a key that has grace waits for the database that may be away.
+constexpr auto probe_patience = 250ms;
 constexpr Oid bytea_type = 17;
 
 Problem unauthorized(std::string detail) {
@@ -44,11 +49,15 @@ std::string_view key_of(const Exchange& exchange) {
     return key;
 }
 
-// Announces a look-up, and wakes those who joined it however it ends.
+// Announces a look-up, and wakes those who joined it however it ends. One that is nobody's request
+// keeps the owner of the keys.
 class Keys::Asking {
   public:
-    Asking(Keys& keys, const Digest& digest)
-        : keys_(keys), digest_(digest), lookup_(std::make_shared<Lookup>()) {
+    Asking(Keys& keys, const Digest& digest, std::shared_ptr<const void> owner = nullptr)
+        : owner_(std::move(owner)),
+          keys_(keys),
+          digest_(digest),
+          lookup_(std::make_shared<Lookup>()) {
         keys_.lookups_.emplace(digest_, lookup_);
     }
     ~Asking() {
@@ -59,9 +68,14 @@ class Keys::Asking {
     Asking& operator=(const Asking&) = delete;
     void answer(const Answer& answer) { answer_ = answer; }
 
+    Keys& keys() const { return keys_; }
+    const Digest& digest() const { return digest_; }
+    const std::shared_ptr<Lookup>& lookup() const { return lookup_; }
+
   private:
+    const std::shared_ptr<const void> owner_;  // goes last
     Keys& keys_;
-    Digest digest_;
+    const Digest digest_;
     std::shared_ptr<Lookup> lookup_;
     std::optional<Answer> answer_;
 };
@@ -102,7 +116,8 @@ bool Keys::recognizes(const Digest& digest) const {
     return remembered_.find(digest, Clock::now()).has_value();
 }
 
-Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline) {
+Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline,
+                                std::shared_ptr<const void> owner) {
     const TimePoint now = Clock::now();
     const auto known = remembered_.find(digest, now);
     if (known && now < known->asked + key_lifetime) {  // another thread has just asked
@@ -110,14 +125,32 @@ Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline) {
         known_.insert(digest, {identity, known->asked, known->asked + key_lifetime}, now);
         co_return identity;
     }
-    co_return co_await verify_anew(digest, deadline);
+    co_return co_await verify_anew(digest, deadline, std::move(owner));
 }
 
-Task<Keys::Answer> Keys::verify_anew(const Digest& digest, TimePoint deadline) {
+Task<Keys::Answer> Keys::verify_anew(const Digest& digest, TimePoint deadline,
+                                     std::shared_ptr<const void> owner) {
     if (const auto lookup = lookups_.find(digest); lookup != lookups_.end()) {
-        co_return co_await join(lookup->second, deadline);
+        co_return co_await join(digest, lookup->second, deadline);
     }
-    co_return co_await ask(digest, deadline);
+    const TimePoint now = Clock::now();
+    const bool graced = has_grace(digest, now);
+    const auto pass = database_.admit(now);
+    if (!pass) {
+        co_return unavailable_or_grace(digest, Circuits::unavailable());
+    }
+    if (!graced) {
+        co_return co_await ask(digest, *pass, deadline);
+    }
+    auto asking = std::make_unique<Asking>(*this, digest, std::move(owner));
+    auto lookup = asking->lookup();
+    spawn(context_, "the look-up of a known key", probe(std::move(asking), *pass, deadline));
+    co_return co_await join(digest, std::move(lookup), deadline);
+}
+
+// Whether the key would be accepted if the database, whose breaker is not closed, did not answer.
+bool Keys::has_grace(const Digest& digest, TimePoint now) const {
+    return database_.state() != breaker::State::closed && remembered_.find(digest, now);
 }
 
 // The answer when the database cannot be reached: the one of before, within the time of grace. It
@@ -140,37 +173,44 @@ std::shared_ptr<const Identity> Keys::identify(const Owner& owner) {
         Identity{owner, limiter_.enabled() ? limiter_.bucket(owner.id, owner.tier) : nullptr});
 }
 
-Task<Keys::Answer> Keys::join(std::shared_ptr<Lookup> lookup, TimePoint deadline) {
-    auto answer = co_await lookup->join(context_, deadline);
-    if (answer) {
-        co_return *std::move(answer);
+Task<Keys::Answer> Keys::join(const Digest& digest, std::shared_ptr<Lookup> lookup,
+                              TimePoint deadline) {
+    const TimePoint now = Clock::now();
+    const bool graced = has_grace(digest, now);
+    auto landed = co_await lookup->join(
+        context_, graced ? std::min(deadline, now + probe_patience) : deadline);
+    Answer answer = landed ? *std::move(landed)
+                           : Problem{503, "the API key could not be checked in time", {}, {}};
+    if (graced && !answer && answer.error().status != 401) {
+        co_return unavailable_or_grace(digest, answer.error());
     }
-    co_return Problem{503, "the API key could not be checked in time", {}, {}};
+    co_return answer;
 }
 
-Task<Keys::Answer> Keys::ask(const Digest& digest, TimePoint deadline) {
+Task<Keys::Answer> Keys::ask(const Digest& digest, breaker::Breaker::Pass pass,
+                             TimePoint deadline) {
     Asking asking(*this, digest);
-    auto answer = co_await query(digest, deadline);
+    auto answer = co_await query(digest, pass, deadline);
     asking.answer(answer);
     co_return answer;
 }
 
-// While the breaker is not closed, its probes are for those who have no grace.
-Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
+// A look-up that takes as long as it takes, whoever still waits for it.
+Task<> Keys::probe(std::unique_ptr<Asking> asking, breaker::Breaker::Pass pass,
+                   TimePoint deadline) {
+    asking->answer(co_await asking->keys().query(asking->digest(), pass, deadline));
+}
+
+Task<Keys::Answer> Keys::query(const Digest& digest, breaker::Breaker::Pass pass,
+                               TimePoint deadline) {
     const TimePoint asked = Clock::now();
-    const bool spared =
-        database_.state() != breaker::State::closed && remembered_.find(digest, asked);
-    const auto pass = spared ? std::nullopt : database_.admit(asked);
-    if (!pass) {
-        co_return unavailable_or_grace(digest, Circuits::unavailable());
-    }
     const bool resting = pool_.resting();
     auto lease = co_await pool_.acquire(deadline);
     if (!lease) {
         spdlog::debug("API keys cannot be checked: {}", lease.error().message);
         if (is_outage(lease.error())) {
             if (!resting) {
-                database_.failed(*pass, Clock::now());
+                database_.failed(pass, Clock::now());
             }
             co_return unavailable_or_grace(digest, unavailable(lease.error()));
         }
@@ -188,12 +228,12 @@ Task<Keys::Answer> Keys::query(const Digest& digest, TimePoint deadline) {
                       rows.error().sqlstate);
         Problem problem{503, "the API key could not be checked", rows.error().sqlstate, {}};
         if (is_outage(rows.error())) {
-            database_.failed(*pass, Clock::now());
+            database_.failed(pass, Clock::now());
             co_return unavailable_or_grace(digest, std::move(problem));
         }
         co_return problem;
     }
-    database_.succeeded(*pass, Clock::now());
+    database_.succeeded(pass, Clock::now());
     const postgres::Rows& row = rows.value();
     const TimePoint until = asked + key_lifetime;
     if (row.size() == 0 || row.is_null(0, 0)) {

@@ -38,19 +38,25 @@ class Keys {
     // Whether this was a valid key when the database was last asked, not long ago.
     bool recognizes(const Digest& digest) const;
     // Asks the database, unless another thread has within the second. 401 if there is no such key,
-    // 503 when that cannot be found out.
-    Task<Answer> verify(const Digest& digest, TimePoint deadline);
+    // 503 when that cannot be found out. `owner` is what this belongs to: a look-up may outlive the
+    // request that has begun it.
+    Task<Answer> verify(const Digest& digest, TimePoint deadline,
+                        std::shared_ptr<const void> owner);
     // Asks whatever was said before. For who asks once a second anyway: with an answer that is
     // itself a second old, a key would be good for two.
-    Task<Answer> verify_anew(const Digest& digest, TimePoint deadline);
+    Task<Answer> verify_anew(const Digest& digest, TimePoint deadline,
+                             std::shared_ptr<const void> owner);
 
   private:
     using Lookup = Flight<Answer>;
     class Asking;
 
-    Task<Answer> ask(const Digest& digest, TimePoint deadline);
-    Task<Answer> join(std::shared_ptr<Lookup> lookup, TimePoint deadline);
-    Task<Answer> query(const Digest& digest, TimePoint deadline);
+    bool has_grace(const Digest& digest, TimePoint now) const;
+    Task<Answer> ask(const Digest& digest, breaker::Breaker::Pass pass, TimePoint deadline);
+    Task<Answer> join(const Digest& digest, std::shared_ptr<Lookup> lookup, TimePoint deadline);
+    static Task<> probe(std::unique_ptr<Asking> asking, breaker::Breaker::Pass pass,
+                        TimePoint deadline);
+    Task<Answer> query(const Digest& digest, breaker::Breaker::Pass pass, TimePoint deadline);
     Answer unavailable_or_grace(const Digest& digest, Problem problem);
     std::shared_ptr<const Identity> identify(const Owner& owner);
 

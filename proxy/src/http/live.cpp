@@ -140,7 +140,7 @@ Task<> Live::check_keys(std::shared_ptr<Live> self) {
         }
         const TimePoint deadline = Clock::now() + check_period;
         for (auto& [key, good] : valid) {
-            const auto answer = co_await self->keys_.verify_anew(key, deadline);
+            const auto answer = co_await self->keys_.verify_anew(key, deadline, owner);
             if (answer) {
                 good = answer.value()->may_read;
             } else {

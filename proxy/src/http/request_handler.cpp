@@ -247,7 +247,7 @@ Task<std::optional<Response>> RequestHandler::identify(Passage& passage) {
         }
     }
     if (!answer) {
-        answer = co_await keys_.verify(digest.value(), exchange.deadline);
+        answer = co_await keys_.verify(digest.value(), exchange.deadline, shared_from_this());
         const bool blameless = answer->has_value() || answer->error().status != 401;
         if (passage.verdict && blameless) {
             limiter.forgive(client);

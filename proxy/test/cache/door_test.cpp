@@ -1,174 +1,19 @@
-// What HTTP clients see of the cache. The relay is the test itself, so that each piece of news
-// comes when it should; the servers are real.
+// What HTTP clients see of the cache.
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "cache/proxy.hpp"
-#include "servers/http_client.hpp"
-#include "support.hpp"
+#include "cache/world.hpp"
 
 using namespace muster;
 using namespace muster::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-constexpr const char* schema = R"(
-create schema muster;
-create function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
-language sql stable as $$
-  select gen_random_uuid(), 'k', 'premium',
-         case when $1 = sha256('writer') then '{write}' else '{read,write}' end::text[]
-   where $1 in (sha256('key'), sha256('writer')) $$;
-create function muster.origin() returns text language c as 'muster', 'muster_origin';
-create table items (id int primary key, name text);
-insert into items values (1, 'one'), (2, 'two');
-create sequence asked;
-create function item(id int) returns setof json language sql stable as $$
-  select to_json(i) from items i where i.id = $1 $$;
-create function items(row_limit int, include text, out body json, out next text) language sql volatile as $$
-  select json_build_object('items', (select json_agg(i order by i.id) from items i), 'asked', nextval('asked')),
-         case when row_limit = 1 then 'cursor' end $$;
-create function slow() returns json language plpgsql volatile as $$
-begin perform pg_sleep(0.5); return to_json(nextval('asked')); end $$;
-create function put_item(id int, name text) returns json language sql as $$
-  insert into items values ($1, $2) on conflict (id) do update set name = $2 returning to_json(items) $$;
-create function nothing() returns setof json language sql as $$ select json '1' where false $$;
-)";
-
-constexpr const char* routes = R"toml(
-threads = 2
-[http]
-listen = "127.0.0.1:0"
-[[route]]
-name = "item"
-match = "GET /items/{id}"
-params = { id = { type = "int" } }
-call = "item($id::int)"
-cache = { ttl = "30s", tags = ["items:$id"] }
-[[route]]
-name = "items"
-match = "GET /items/"
-params = { limit = { type = "int", min = 1 } }
-call = "items($limit::int, $include)"
-cache = { ttl = "60s", tags = ["items"], include_tags = { owner = ["owners"] } }
-[[route]]
-name = "slow"
-match = "GET /slow"
-call = "slow()"
-cache = { ttl = "60s", tags = ["slow"] }
-[[route]]
-name = "short"
-match = "GET /short"
-call = "slow()"
-cache = { ttl = "100ms", tags = ["short"] }
-[[route]]
-name = "put_item"
-match = "PUT /items/{id}/{name}"
-params = { id = { type = "int" } }
-call = "put_item($id::int, $name)"
-writes = ["items", "items:$id"]
-[[route]]
-name = "nothing"
-match = "DELETE /nothing"
-call = "nothing()"
-writes = ["items"]
-)toml";
-
-const std::string key = "X-API-Key: key\r\n";
-
-// A database with its relay, which is the test's.
-class World {
-  public:
-    World() {
-        static int count = 0;
-        database_ = "cache" + std::to_string(++count);
-        channel_ = "l01:cache" + std::to_string(count);
-        test::postgres().psql("create database " + database_);
-        test::postgres().psql(schema, database_);
-        session_ = std::make_unique<Session>(database_);
-    }
-
-    std::unique_ptr<CachedProxy> proxy(const std::string& text = routes) const {
-        config::Config config = cached_config(text, database_);
-        config.relay.channel = channel_;
-        config.relay.heartbeat_channel = channel_ + "beat";
-        return std::make_unique<CachedProxy>(std::move(config));
-    }
-
-    // Beats until the proxy hears it.
-    void beat(CachedProxy& proxy) {
-        wait_until("a heartbeat to be heard", [&] {
-            if (!proxy.alive()) {
-                publish_beat();
-            }
-            return proxy.alive();
-        });
-    }
-    // Publishes a change of these tags by a transaction of its own, committed before.
-    void change(const CachedProxy& proxy, const std::string& sql, const std::string& tags) {
-        const std::string xid = session_->value("with done as (" + sql +
-                                                " returning 1) select pg_current_xact_id()"
-                                                " from done");
-        const auto before = proxy.changes();
-        publish(channel_, R"({"id":")" + std::to_string(tick_ + 1) + R"(-1","prev_id":")" +
-                              std::to_string(tick_) + R"(-1","epoch":")" + epoch + R"(","xid":")" +
-                              xid + R"(","tags":[)" + tags + "]}");
-        ++tick_;
-        wait_until("the change to be heard of", [&] { return proxy.changes() > before; });
-    }
-
-    // Takes the database from the proxies, but not from the test, and gives it back.
-    void lock_out() const {
-        test::postgres().psql("alter database " + database_ + " allow_connections false");
-        test::postgres().psql(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + database_ +
-            "' and application_name = 'muster'");
-    }
-    void let_in() const {
-        test::postgres().psql("alter database " + database_ + " allow_connections true");
-    }
-
-    std::string epoch = "e1";
-
-  private:
-    void publish_beat() {
-        publish(channel_ + "beat", R"({"epoch":")" + epoch + R"(","tick":)" +
-                                       std::to_string(tick_) + R"(,"snapshot":")" +
-                                       session_->value("select pg_current_snapshot()") + R"("})");
-        std::this_thread::sleep_for(5ms);
-    }
-    static void publish(const std::string& channel, const std::string& message) {
-        redis_server().cli({"PUBLISH", channel, message});
-    }
-
-    std::string database_;
-    std::string channel_;
-    std::unique_ptr<Session> session_;
-    int tick_ = 1;
-};
-
-HttpAnswer get(const CachedProxy& proxy, const std::string& target, const std::string& more = "") {
-    return HttpClient(proxy.port()).request("GET", target, key + more);
-}
-
-std::string status(const HttpAnswer& answer) {
-    return answer.header("cache-status");
-}
-
-bool is_hit(const HttpAnswer& answer) {
-    return status(answer).find("; hit") != std::string::npos;
-}
-
-}  // namespace
-
 BOOST_AUTO_TEST_CASE(an_answer_is_kept_with_its_headers) {
-    World world;
+    CacheWorld world;
     const auto proxy = world.proxy();
     BOOST_CHECK_EQUAL(status(get(*proxy, "/items/?limit=1")), "muster; fwd=bypass");
     world.beat(*proxy);
@@ -191,7 +36,7 @@ BOOST_AUTO_TEST_CASE(an_answer_is_kept_with_its_headers) {
 }
 
 BOOST_AUTO_TEST_CASE(a_client_that_has_it_is_told_so) {
-    World world;
+    CacheWorld world;
     const auto proxy = world.proxy();
     world.beat(*proxy);
     const std::string etag = get(*proxy, "/items/1").header("etag");
@@ -211,7 +56,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_has_it_is_told_so) {
 }
 
 BOOST_AUTO_TEST_CASE(a_change_ends_what_has_its_tags_and_nothing_else) {
-    World world;
+    CacheWorld world;
     const auto proxy = world.proxy();
     world.beat(*proxy);
     const std::vector<std::string> targets{"/items/", "/items/?include=owner", "/items/1",
@@ -238,7 +83,7 @@ BOOST_AUTO_TEST_CASE(a_change_ends_what_has_its_tags_and_nothing_else) {
 }
 
 BOOST_AUTO_TEST_CASE(a_write_is_read_by_its_writer_in_every_proxy) {
-    World world;
+    CacheWorld world;
     const auto one = world.proxy();
     const auto two = world.proxy();
     world.beat(*one);
@@ -271,7 +116,7 @@ BOOST_AUTO_TEST_CASE(a_write_is_read_by_its_writer_in_every_proxy) {
 }
 
 BOOST_AUTO_TEST_CASE(that_there_is_nothing_is_kept_until_there_is) {
-    World world;
+    CacheWorld world;
     const auto proxy = world.proxy();
     world.beat(*proxy);
     BOOST_CHECK_EQUAL(get(*proxy, "/items/9").status, 404);
@@ -284,7 +129,7 @@ BOOST_AUTO_TEST_CASE(that_there_is_nothing_is_kept_until_there_is) {
 }
 
 BOOST_AUTO_TEST_CASE(who_may_not_ask_is_not_answered) {
-    World world;
+    CacheWorld world;
     const auto proxy = world.proxy();
     world.beat(*proxy);
     get(*proxy, "/items/1");
@@ -296,7 +141,7 @@ BOOST_AUTO_TEST_CASE(who_may_not_ask_is_not_answered) {
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_served_when_the_relay_is_silent_or_new) {
-    World world;
+    CacheWorld world;
     const auto proxy = world.proxy();
     world.beat(*proxy);
     get(*proxy, "/items/1");
@@ -313,7 +158,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_served_when_the_relay_is_silent_or_new) {
 }
 
 BOOST_AUTO_TEST_CASE(proxies_share_what_is_in_redis) {
-    World world;
+    CacheWorld world;
     const auto one = world.proxy();
     world.beat(*one);
     // The first request of each thread finds no connection to Redis yet.
@@ -344,8 +189,8 @@ BOOST_AUTO_TEST_CASE(proxies_share_what_is_in_redis) {
 }
 
 BOOST_AUTO_TEST_CASE(requests_share_a_query_that_has_seen_what_they_know) {
-    World world;
-    const auto proxy = world.proxy("threads = 1\n" + std::string(routes).substr(12));
+    CacheWorld world;
+    const auto proxy = world.proxy({.threads = 1});
     world.beat(*proxy);
     std::atomic<bool> done{false};
     std::thread beats([&] {
@@ -382,58 +227,11 @@ BOOST_AUTO_TEST_CASE(requests_share_a_query_that_has_seen_what_they_know) {
 }
 
 BOOST_AUTO_TEST_CASE(an_answer_lives_no_longer_than_its_route_says) {
-    World world;
+    CacheWorld world;
     const auto proxy = world.proxy();
     world.beat(*proxy);
     const auto first = get(*proxy, "/short").body;
     std::this_thread::sleep_for(150ms);
     world.beat(*proxy);
     BOOST_CHECK(get(*proxy, "/short").body != first);
-}
-
-BOOST_AUTO_TEST_CASE(with_the_database_away_what_is_old_stands_in_and_what_is_wrong_does_not) {
-    World world;
-    const auto proxy = world.proxy(std::string(routes) + "[cache]\nstale_if_error = \"4s\"\n");
-    world.beat(*proxy);
-    const auto fresh = get(*proxy, "/items/1");
-    get(*proxy, "/items/2");
-    BOOST_REQUIRE(is_hit(get(*proxy, "/items/1")));
-    world.change(*proxy, "update items set name = 'new' where id = 2", R"("items:2")");
-    world.beat(*proxy);
-    world.lock_out();
-
-    // Once the heartbeats have been missed for a second and the breaker has opened.
-    HttpAnswer stale;
-    wait_until("a stale answer", [&] {
-        stale = get(*proxy, "/items/1");
-        return status(stale).find("detail=stale") != std::string::npos;
-    });
-    BOOST_CHECK_EQUAL(stale.status, 200);
-    BOOST_CHECK_EQUAL(stale.body, fresh.body);
-    BOOST_CHECK_EQUAL(stale.header("etag"), fresh.header("etag"));
-    BOOST_CHECK_EQUAL(status(stale).substr(0, 18), "muster; hit; ttl=-");
-    BOOST_CHECK(proxy->metric("circuit_breaker_state{circuit=\"database\"}") >= 2);
-    BOOST_CHECK(proxy->metric("cache_stale_total") >= 1);
-    BOOST_CHECK_EQUAL(
-        get(*proxy, "/items/1", "If-None-Match: " + fresh.header("etag") + "\r\n").status, 304);
-    // On each thread, whichever of them has asked about the key before.
-    for (int i = 0; i < 50; ++i) {
-        BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
-    }
-    // Known to have changed; asked for by who has written since; never read; a write.
-    BOOST_CHECK_EQUAL(get(*proxy, "/items/2").status, 503);
-    const auto unseen = get(*proxy, "/items/1", "Muster-Token: e1:9000000000000000000\r\n");
-    BOOST_CHECK_EQUAL(unseen.status, 503);
-    BOOST_CHECK_EQUAL(unseen.header("retry-after"), "1");
-    BOOST_CHECK_EQUAL(get(*proxy, "/items/1", "Muster-Token: e9:1\r\n").status, 503);
-    BOOST_CHECK_EQUAL(get(*proxy, "/items/3").status, 503);
-    BOOST_CHECK_EQUAL(HttpClient(proxy->port()).request("PUT", "/items/1/x", key).status, 503);
-    // For a time.
-    wait_until("it to be too old", [&] { return get(*proxy, "/items/1").status == 503; });
-
-    world.let_in();
-    wait_until("the database to answer", [&] {
-        const auto answer = get(*proxy, "/items/1");
-        return answer.status == 200 && status(answer) == "muster; fwd=bypass";
-    });
 }
