@@ -1,13 +1,50 @@
 // What HTTP clients get from the cache while the database is away.
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "cache/world.hpp"
 
 using namespace muster;
 using namespace muster::test;
 using namespace std::chrono_literals;
+
+namespace {
+
+using Time = std::chrono::steady_clock;
+
+double circuit(const CachedProxy& proxy) {
+    return proxy.metric("circuit_breaker_state{circuit=\"database\"}");
+}
+
+// Should a heartbeat be late, what is in the cache is served all the same.
+const std::string patient = "[cache]\nstale_if_error = \"60s\"\n";
+
+// Keeps the fence alive, so that what is in the cache is served without the database.
+class Beats {
+  public:
+    explicit Beats(CacheWorld& world)
+        : thread_([&] {
+              while (!over_) {
+                  world.publish_beat();
+                  std::this_thread::sleep_for(100ms);
+              }
+          }) {}
+    ~Beats() {
+        over_ = true;
+        thread_.join();
+    }
+
+  private:
+    std::atomic<bool> over_{false};
+    std::thread thread_;
+};
+
+}  // namespace
 
 BOOST_AUTO_TEST_CASE(with_the_database_away_what_is_old_stands_in_and_what_is_wrong_does_not) {
     CacheWorld world;
@@ -63,5 +100,63 @@ BOOST_AUTO_TEST_CASE(a_key_that_one_thread_has_heard_of_is_known_to_all_in_an_ou
     });
     for (int i = 0; i < 50; ++i) {
         BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
+    }
+}
+
+// Answered from the cache all of them, requests still are what finds the database back.
+BOOST_AUTO_TEST_CASE(known_keys_find_the_database_back) {
+    CacheWorld world;
+    const auto proxy = world.proxy({.more = patient});
+    const auto session = world.session();
+    world.beat(*proxy);
+    {
+        const Beats beats(world);
+        wait_until("a hit", [&] { return is_hit(get(*proxy, "/items/1")); });
+        world.lock_out();
+        wait_until("the breaker to open", [&] {
+            get(*proxy, "/slow");
+            return circuit(*proxy) >= 2;
+        });
+        for (int i = 0; i < 20; ++i) {
+            BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
+        }
+        world.let_in();
+        wait_until("the breaker to close", [&] {
+            BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
+            return circuit(*proxy) == 0;
+        });
+        session->run("delete from muster.keys where sha256 = sha256('key')");
+        wait_until("the key to end", [&] { return get(*proxy, "/items/1").status == 401; });
+    }
+}
+
+BOOST_AUTO_TEST_CASE(known_keys_do_not_wait_for_a_database_that_hangs) {
+    CacheWorld world;
+    const auto proxy = world.proxy({.http = "request_timeout = \"20s\"\n", .more = patient});
+    const auto session = world.session();
+    world.beat(*proxy);
+    {
+        const Beats beats(world);
+        wait_until("a hit", [&] { return is_hit(get(*proxy, "/items/1")); });
+        world.lock_out();
+        wait_until("the breaker to open", [&] {
+            get(*proxy, "/slow");
+            return circuit(*proxy) >= 2;
+        });
+        session->run("begin; lock table muster.keys in access exclusive mode");
+        world.let_in();
+        const auto begun = Time::now();
+        Time::duration longest{};
+        while (Time::now() - begun < 4s) {  // in which each thread asks for the key again and again
+            const auto sent = Time::now();
+            BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
+            longest = std::max(longest, Time::now() - sent);
+        }
+        BOOST_CHECK(longest < 10s);
+        session->run("commit");
+        wait_until("the breaker to close", [&] {
+            BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
+            return circuit(*proxy) == 0;
+        });
     }
 }

@@ -17,11 +17,11 @@ using namespace std::chrono_literals;
 
 inline constexpr const char* schema = R"(
 create schema muster;
+create table muster.keys (sha256 bytea, scopes text[]);
+insert into muster.keys values (sha256('key'), '{read,write}'), (sha256('writer'), '{write}');
 create function muster.api_key(sha256 bytea, out id uuid, out name text, out tier text, out scopes text[])
 language sql stable as $$
-  select gen_random_uuid(), 'k', 'premium',
-         case when $1 = sha256('writer') then '{write}' else '{read,write}' end::text[]
-   where $1 in (sha256('key'), sha256('writer')) $$;
+  select gen_random_uuid(), 'k', 'premium', k.scopes from muster.keys k where k.sha256 = $1 $$;
 create function muster.origin() returns text language c as 'muster', 'muster_origin';
 create table items (id int primary key, name text);
 insert into items values (1, 'one'), (2, 'two');
@@ -104,6 +104,13 @@ class CacheWorld {
         return std::make_unique<CachedProxy>(std::move(config));
     }
 
+    // One heartbeat.
+    void publish_beat() {
+        publish(channel_ + "beat", R"({"epoch":")" + epoch + R"(","tick":)" +
+                                       std::to_string(tick_) + R"(,"snapshot":")" +
+                                       session_->value("select pg_current_snapshot()") + R"("})");
+        std::this_thread::sleep_for(5ms);
+    }
     // Beats until the proxy hears it.
     void beat(CachedProxy& proxy) {
         wait_until("a heartbeat to be heard", [&] {
@@ -132,6 +139,8 @@ class CacheWorld {
         postgres().psql("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" +
                         database_ + "' and application_name = 'muster'");
     }
+    // Another session, which stays when the database is taken from the proxies.
+    std::unique_ptr<Session> session() const { return std::make_unique<Session>(database_); }
     void let_in() const {
         postgres().psql("alter database " + database_ + " allow_connections true");
     }
@@ -139,12 +148,6 @@ class CacheWorld {
     std::string epoch = "e1";
 
   private:
-    void publish_beat() {
-        publish(channel_ + "beat", R"({"epoch":")" + epoch + R"(","tick":)" +
-                                       std::to_string(tick_) + R"(,"snapshot":")" +
-                                       session_->value("select pg_current_snapshot()") + R"("})");
-        std::this_thread::sleep_for(5ms);
-    }
     static void publish(const std::string& channel, const std::string& message) {
         redis_server().cli({"PUBLISH", channel, message});
     }
