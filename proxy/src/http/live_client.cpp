@@ -371,9 +371,15 @@ Task<> LiveClient::take_text(std::string_view text) {
         end({Close::policy_violation, std::move(command).error()}, linger_time);
         co_return;
     }
-    if (identity_->bucket) {
-        const auto verdict = live_->limiter_.decide(live_->thread_, identity_->bucket, 1);
-        if (verdict && !verdict->admitted) {
+    if (const auto& bucket = identity_->bucket) {
+        auto verdict = live_->limiter_.decide(live_->thread_, bucket, 1);
+        if (!verdict) {
+            verdict = co_await live_->limiter_.admit(live_->thread_, live_->context_, bucket, 1);
+        }
+        if (end_) {
+            co_return;
+        }
+        if (!verdict->admitted) {
             end({Close::policy_violation, "the API key's quota is exceeded"}, linger_time);
             co_return;
         }

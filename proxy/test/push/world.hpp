@@ -34,10 +34,12 @@ class PushProxy {
         if (const auto error = door_.start()) {
             throw std::runtime_error(*error);
         }
+        limiter_.start();
         hub_.start();
         thread_ = std::thread([this] {
             graceful_ = runtime_.run(std::chrono::seconds(10), [this] {
                 door_.stop();
+                limiter_.stop();
                 hub_.stop();
             });
         });
