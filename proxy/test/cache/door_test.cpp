@@ -188,27 +188,30 @@ BOOST_AUTO_TEST_CASE(proxies_share_what_is_in_redis) {
     redis_server().signal(SIGCONT);
 }
 
+namespace {
+
+// Each by a client of its own.
+void ask_at_once(const CachedProxy& proxy, std::vector<HttpAnswer>& answers) {
+    std::vector<std::thread> clients;
+    for (HttpAnswer& answer : answers) {
+        clients.emplace_back([&] { answer = get(proxy, "/slow"); });
+    }
+    for (auto& client : clients) {
+        client.join();
+    }
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(requests_share_a_query_that_has_seen_what_they_know) {
     CacheWorld world;
     const auto proxy = world.proxy({.threads = 1});
     world.beat(*proxy);
-    std::atomic<bool> done{false};
-    std::thread beats([&] {
-        while (!done) {
-            world.beat(*proxy);
-            std::this_thread::sleep_for(100ms);
-        }
-    });
-    std::vector<std::thread> threads;
     std::vector<HttpAnswer> answers(8);
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-        threads.emplace_back([&, i] { answers[i] = get(*proxy, "/slow"); });
+    {
+        const Beats beats(world);
+        ask_at_once(*proxy, answers);
     }
-    for (auto& thread : threads) {
-        thread.join();
-    }
-    done = true;
-    beats.join();
     for (const auto& answer : answers) {
         BOOST_CHECK_EQUAL(answer.body, answers[0].body);
     }
@@ -224,6 +227,43 @@ BOOST_AUTO_TEST_CASE(requests_share_a_query_that_has_seen_what_they_know) {
     const auto late = get(*proxy, "/slow");
     first.join();
     BOOST_CHECK(early.body != late.body);
+}
+
+// The threads do not share, so that each of them may ask once.
+BOOST_AUTO_TEST_CASE(a_crowd_asks_the_database_no_more_than_once_a_thread) {
+    CacheWorld world;
+    const auto proxy = world.proxy({.threads = 2});
+    world.beat(*proxy);
+    std::vector<HttpAnswer> answers(24);
+    {
+        const Beats beats(world);
+        ask_at_once(*proxy, answers);
+    }
+    std::size_t collapsed = 0;
+    for (const auto& answer : answers) {
+        BOOST_CHECK_EQUAL(answer.status, 200);
+        collapsed += status(answer).find("; collapsed") != std::string::npos ? 1U : 0U;
+    }
+    BOOST_CHECK(proxy->metric("cache_reads_total{answered_by=\"database\"}") <= 2);
+    BOOST_CHECK(collapsed > 0);
+    BOOST_CHECK_EQUAL(proxy->metric("cache_reads_total{answered_by=\"shared\"}"),
+                      static_cast<double>(collapsed));
+}
+
+BOOST_AUTO_TEST_CASE(that_there_is_nothing_lives_no_longer_than_is_set) {
+    CacheWorld world;
+    const auto proxy = world.proxy({.more = "[cache]\nnegative_ttl = \"200ms\"\n"});
+    bool hit = false;
+    for (int round = 0; round < 20 && !hit; ++round) {  // the machine may have much else to do
+        world.beat(*proxy);
+        get(*proxy, "/items/9");
+        hit = is_hit(get(*proxy, "/items/9"));
+        std::this_thread::sleep_for(200ms);
+        const auto after = get(*proxy, "/items/9");
+        BOOST_CHECK_EQUAL(after.status, 404);
+        BOOST_CHECK_MESSAGE(!is_hit(after), status(after));
+    }
+    BOOST_CHECK(hit);
 }
 
 BOOST_AUTO_TEST_CASE(an_answer_lives_no_longer_than_its_route_says) {

@@ -2,10 +2,8 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <string>
-#include <thread>
 
 #include "cache/world.hpp"
 
@@ -23,26 +21,6 @@ double circuit(const CachedProxy& proxy) {
 
 // Should a heartbeat be late, what is in the cache is served all the same.
 const std::string patient = "[cache]\nstale_if_error = \"60s\"\n";
-
-// Keeps the fence alive, so that what is in the cache is served without the database.
-class Beats {
-  public:
-    explicit Beats(CacheWorld& world)
-        : thread_([&] {
-              while (!over_) {
-                  world.publish_beat();
-                  std::this_thread::sleep_for(100ms);
-              }
-          }) {}
-    ~Beats() {
-        over_ = true;
-        thread_.join();
-    }
-
-  private:
-    std::atomic<bool> over_{false};
-    std::thread thread_;
-};
 
 }  // namespace
 

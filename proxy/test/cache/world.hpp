@@ -2,6 +2,7 @@
 // comes when it should; the servers are real.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -156,6 +157,26 @@ class CacheWorld {
     std::string channel_;
     std::unique_ptr<Session> session_;
     int tick_ = 1;
+};
+
+// Keeps the fence alive, so that what is in the cache is served without the database.
+class Beats {
+  public:
+    explicit Beats(CacheWorld& world)
+        : thread_([&] {
+              while (!over_) {
+                  world.publish_beat();
+                  std::this_thread::sleep_for(100ms);
+              }
+          }) {}
+    ~Beats() {
+        over_ = true;
+        thread_.join();
+    }
+
+  private:
+    std::atomic<bool> over_{false};
+    std::thread thread_;
 };
 
 inline HttpAnswer get(const CachedProxy& proxy, const std::string& target,
