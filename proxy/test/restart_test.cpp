@@ -324,39 +324,72 @@ BOOST_AUTO_TEST_CASE(a_relay_alone_hears_the_same_signals) {
     wait_until("the change", [&] { return shows("relay_published_total 1"); });
 }
 
-// As systemd does it: a socket that is there before the process, and outlives it.
-BOOST_AUTO_TEST_CASE(sockets_of_a_service_manager_are_served) {
-    const unsigned short port = free_port();
-    const int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+namespace {
+
+// A socket that listens, on all addresses as systemd's do where a unit names a port alone.
+int listening_socket(unsigned short port, bool everywhere) {
+    const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    BOOST_REQUIRE(::bind(listening, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    BOOST_REQUIRE(::listen(listening, 16) == 0);
-    HttpClient early(port);
-    early.send("GET /now HTTP/1.1\r\nHost: x\r\n" + key + "\r\n");
+    address.sin_addr.s_addr = htonl(everywhere ? INADDR_ANY : INADDR_LOOPBACK);
+    BOOST_REQUIRE(::bind(made, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    BOOST_REQUIRE(::listen(made, 16) == 0);
+    return made;
+}
 
+}  // namespace
+
+// As systemd does it by the units that are shipped: sockets of all doors that are there before the
+// process, and outlive it.
+BOOST_AUTO_TEST_CASE(sockets_of_a_service_manager_are_served) {
+    const unsigned short http = free_port();
+    const unsigned short admin = free_port();
+    const unsigned short wire = free_port();
+    const std::vector<int> sockets{listening_socket(http, true), listening_socket(admin, false),
+                                   listening_socket(wire, true)};
     const Sandbox sandbox;
-    const std::string script = R"(LISTEN_FDS=1 LISTEN_FDNAMES=$0 LISTEN_PID=$$ exec "$@")";
+    const std::string script = R"(LISTEN_FDS=3 LISTEN_FDNAMES=$0 LISTEN_PID=$$ exec "$@")";
     const std::string file = sandbox.path() / "proxy.toml";
     std::ofstream(file) << configuration();
-    // By its name, or by its port where the name says nothing.
-    for (const char* name : {"http", "muster-proxy.socket"}) {
-        std::vector<std::string> arguments{"/bin/sh",    "-c",       script, name,
+    const std::string unit = "muster-proxy.socket";
+    // By their names, or by their ports where the names say nothing.
+    for (const std::string& names :
+         {std::string("http:admin:wire"), unit + ":" + unit + ":" + unit}) {
+        // Each waits in its socket; nobody resets it.
+        HttpClient early(http);
+        early.send("GET /now HTTP/1.1\r\nHost: x\r\n" + key + "\r\n");
+        HttpClient early_operator(admin);
+        early_operator.send("GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+        std::string said;
+        std::thread early_session([&] {
+            try {
+                said = pg_value(
+                    pg_connect(
+                        "host=127.0.0.1 dbname=postgres user=postgres connect_timeout=20 port=" +
+                        std::to_string(wire)),
+                    "select 'early'");
+            } catch (const std::exception& error) {
+                said = error.what();
+            }
+        });
+        std::vector<std::string> arguments{"/bin/sh",    "-c",       script, names,
                                            MUSTER_PROXY, "--config", file};
-        for (const std::string& argument :
-             settings(port, free_port(), database().socket_conninfo())) {
+        for (const std::string& argument : settings(http, admin, database().socket_conninfo())) {
             arguments.push_back(argument);
         }
-        Process process(arguments, sandbox.path() / "log", SIGTERM, false, listening);
-        if (std::string(name) == "http") {
-            BOOST_TEST(early.read().status == 200);
-        }
-        BOOST_TEST(HttpClient(port).request("GET", "/now", key).status == 200);
+        arguments.insert(arguments.end(),
+                         {"--set", "wire.listen=127.0.0.1:" + std::to_string(wire)});
+        Process process(arguments, sandbox.path() / "log", SIGTERM, false, sockets);
+        early_session.join();
+        BOOST_TEST(early.read().status == 200);
+        BOOST_TEST(early_operator.read().status == 200);
+        BOOST_TEST(said == "early");
+        BOOST_TEST(HttpClient(http).request("GET", "/now", key).status == 200);
         process.signal(SIGTERM);
         process.wait();
-        HttpClient between(port);  // waits in the socket; nobody resets it
     }
-    ::close(listening);
+    for (const int socket : sockets) {
+        ::close(socket);
+    }
 }

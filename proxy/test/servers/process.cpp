@@ -26,6 +26,7 @@ namespace muster::test {
 
 namespace {
 
+constexpr int most_passed = 8;
 constexpr const char* server_user = "postgres";
 
 [[noreturn]] void fail(const char* what) {
@@ -91,8 +92,10 @@ Sandbox::~Sandbox() {
 }
 
 Process::Process(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-                 int end_signal, bool drop, int passed)
+                 int end_signal, bool drop, const std::vector<int>& passed)
     : end_signal_(end_signal) {
+    if (passed.size() > most_passed)
+        throw std::invalid_argument("too many descriptors to pass on");
     const pid_t parent = ::getpid();
     const auto list = c_arguments(arguments);
     const passwd* user = drop && ::geteuid() == 0 ? ::getpwnam(server_user) : nullptr;
@@ -109,13 +112,16 @@ Process::Process(const std::vector<std::string>& arguments, const std::filesyste
     ::dup2(input, 0);
     ::dup2(output, 1);
     ::dup2(output, 2);
-    if (passed >= 0) {
-        ::dup2(passed, 3);
-        ::fcntl(3, F_SETFD, 0);  // it may have been 3 before
-    }
+    // Aside first, where none is overwritten by another.
+    int aside[most_passed];
+    int count = 0;
+    for (const int one : passed)
+        aside[count++] = ::fcntl(one, F_DUPFD, 3 + most_passed);
+    for (int i = 0; i < count; ++i)
+        ::dup2(aside[i], 3 + i);
     // Neither Asio nor libpq opens sockets for this process alone. A connection that a server here
     // has, too, stays open to its peer once it is closed.
-    ::closefrom(passed >= 0 ? 4 : 3);
+    ::closefrom(3 + count);
     if (user != nullptr && (::setgid(gid) != 0 || ::setuid(uid) != 0))
         ::_exit(126);
     // The directory of the tests may be closed to the new user, which some programs complain about.

@@ -34,9 +34,9 @@ class Sandbox {
 class Process {
   public:
     // Starts `arguments` as the unprivileged server user if we are root (`drop`), output to `log`.
-    // Of our descriptors it gets `passed` alone, as 3, unless that is negative.
+    // Of our descriptors it gets `passed` alone, as 3 and those that follow.
     Process(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-            int end_signal, bool drop = true, int passed = -1);
+            int end_signal, bool drop = true, const std::vector<int>& passed = {});
     ~Process();
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
