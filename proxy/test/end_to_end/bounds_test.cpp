@@ -186,16 +186,21 @@ BOOST_AUTO_TEST_CASE(those_who_wait_for_the_database) {
                            command_with_probes());
     HttpClient client(proxy.http);
     BOOST_TEST(client.request("GET", "/probe/answer/200", key()).status == 200);
+    const auto sent = std::chrono::steady_clock::now();
     const auto first = asking(proxy, "/probe/sleep/3000");
     wait_for_sleepers("1");
     const auto second = asking(proxy, "/probe/sleep/1");
     wait_until("it to wait", [&] { return proxy.metric("http_requests_in_flight") == 2; });
+    const auto waits = std::chrono::steady_clock::now();
     const auto refused = client.request("GET", "/probe/answer/200", key());
     problem(refused, 503);
     BOOST_TEST(refused.header("retry-after") == "1");
     BOOST_TEST(client.request("GET", "/health/ready").status == 200);
     BOOST_TEST(first->read().status == 200);
     BOOST_TEST(second->read().status == 200);
+    // From when it was seen to wait, at the latest, to the first one's end.
+    const std::chrono::duration<double> waited = sent + 3s - waits;
+    BOOST_TEST(proxy.metric("database_pool_wait_seconds_sum") >= waited.count());
     BOOST_TEST(client.request("GET", "/probe/answer/200", key()).status == 200);
 }
 
