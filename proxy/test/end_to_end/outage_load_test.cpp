@@ -249,6 +249,7 @@ BOOST_AUTO_TEST_CASE(redis_hangs) {
                std::string::npos;
     });
     const auto errors = sample("cache_l2_errors_total");
+    const auto log_before = proxy_log().size();
     stack.signal("redis", SIGSTOP);
     const auto begun = Clock::now();
     for (int n = 0; n < 200; ++n)
@@ -268,6 +269,10 @@ BOOST_AUTO_TEST_CASE(redis_hangs) {
         read(n++);
         return circuit("redis") == 0;
     });
+    const auto log = proxy_log().substr(log_before);
+    for (const std::string change :
+         {"open, was closed", "recovering, was half-open", "closed, was recovering"})
+        BOOST_TEST(log.find("circuit breaker of redis: " + change) != std::string::npos, change);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
