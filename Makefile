@@ -5,7 +5,8 @@
 #   make run        build everything and start a private stack under .stack/
 #   make test       run every test; FUZZ_SECONDS=n for each target of the proxy's fuzzing
 #   make fuzz       fuzz the writer and the proxy's parsers; SECONDS=n for each target
-#   make soak       the fault tests of the event path; ROUNDS=n times over; then 10 million inputs for each parser
+#   make soak       the fault tests of the event path; ROUNDS=n times over; then a million reads of the cache, and 10
+#                   million inputs for each parser
 #   make bench      measure, as ratios against named peers
 #   make loadtest   the assessment's load test; SCALE=n times its durations (0.1)
 #   make stop       end what `make run` started, keeping its data
