@@ -1,9 +1,12 @@
 // Measures how long a change takes from its commit to live clients, and the proxy's memory.
 //
-//   push_client CONNINFO HTTP_PORT KEY READERS STALLED RATE SECONDS PROXY_PID
+//   push_client CONNINFO HTTP_PORT KEY READERS STALLED RATE SECONDS PROXY_PID P99 GROWTH
 //
 // Inserts rows into table `beat` (n bigint primary key, note text) at RATE a second and prints, for
-// all events of all readers, the time from the acknowledged commit to the event's arrival.
+// all events of all readers, the time from the acknowledged commit to the event's arrival. Ends
+// with status 1 if a reader lacks an event, a stalled client was not told where to resume, the 99th
+// percentile is not below P99 ms (0: any will do), or the memory has grown by more than GROWTH MB
+// under load.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -62,6 +65,8 @@ int measure(char** arguments) {
     const double rate = std::stod(arguments[6]);
     const auto beats = static_cast<std::size_t>(rate * std::stod(arguments[7]));
     const std::string pid = arguments[8];
+    const double p99_bar = std::stod(arguments[9]);
+    const double growth_bar = std::stod(arguments[10]);
 
     // Written before the commit's event can come, or just after: then it took no time.
     const auto never = Clock::time_point::max().time_since_epoch().count();
@@ -141,24 +146,33 @@ int measure(char** arguments) {
         return 1;
     }
     std::sort(times.begin(), times.end());
-    std::printf("  commit -> live client         p50 %7.2f  p95 %7.2f  p99 %7.2f  max %7.2f ms\n",
-                at(times, 0.5), at(times, 0.95), at(times, 0.99), times.back());
-    std::printf("  readers that got everything   %zu of %zu\n", complete, readers);
-    std::printf("  stalled, told where to resume %zd of %zu\n", static_cast<ssize_t>(overflowed),
-                stalled);
+    bool missed = false;
+    const auto judged = [&](bool good) {
+        missed = missed || !good;
+        return good ? "" : "   MISSED";
+    };
+    const double p99 = at(times, 0.99);
+    std::printf("  commit -> live client         p50 %7.2f  p95 %7.2f  p99 %7.2f  max %7.2f ms%s\n",
+                at(times, 0.5), at(times, 0.95), p99, times.back(),
+                judged(p99_bar == 0 || p99 < p99_bar));
+    std::printf("  readers that got everything   %zu of %zu%s\n", complete, readers,
+                judged(complete == readers));
+    std::printf("  stalled, told where to resume %zd of %zu%s\n", static_cast<ssize_t>(overflowed),
+                stalled, judged(static_cast<std::size_t>(overflowed) == stalled));
     std::printf(
         "  the proxy's memory            %.0f MB before, %.0f MB with all clients, at most "
-        "%.0f MB\n",
-        memory_before, memory_idle, memory_most);
-    return complete == readers ? 0 : 1;
+        "%.0f MB%s\n",
+        memory_before, memory_idle, memory_most, judged(memory_most - memory_idle <= growth_bar));
+    return missed ? 1 : 0;
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-    if (count != 9) {
-        std::fprintf(
-            stderr, "usage: push_client CONNINFO HTTP_PORT KEY READERS STALLED RATE SECONDS PID\n");
+    if (count != 11) {
+        std::fprintf(stderr,
+                     "usage: push_client CONNINFO HTTP_PORT KEY READERS STALLED RATE SECONDS PID "
+                     "P99 GROWTH\n");
         return 2;
     }
     rlimit files{};
