@@ -292,13 +292,15 @@ BOOST_AUTO_TEST_CASE(with_the_server) {
     WebSocketConnection silent(proxy->port(), "/ws", world().header());  // does not answer
     BOOST_TEST(stream.next()->kind == "subscribed");
     BOOST_TEST(socket.next()->kind == "subscribed");
-    std::thread stopping([&] { BOOST_TEST(proxy->stop()); });
+    bool stopped = false;
+    std::thread stopping([&] { stopped = proxy->stop(); });
     const auto closed = stream.next_news();
     BOOST_TEST((closed && closed->kind == "closed"));
     BOOST_TEST((closed && member(closed->text, "reason") == "the server is stopping"));
     BOOST_TEST(!socket.next_news().has_value());
     BOOST_TEST(socket.close_code() == 1001);
     stopping.join();
+    BOOST_TEST(stopped);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

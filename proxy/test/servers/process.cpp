@@ -27,10 +27,24 @@ namespace muster::test {
 namespace {
 
 constexpr int most_passed = 8;
-constexpr const char* server_user = "postgres";
 
 [[noreturn]] void fail(const char* what) {
     throw std::system_error(errno, std::generic_category(), what);
+}
+
+struct Account {
+    uid_t user;
+    gid_t group;
+};
+// Whom servers run as where root may not run them. Looked up once: getpwnam() is for one thread.
+const Account& servers_account() {
+    static const Account account = [] {
+        const passwd* found = ::getpwnam("postgres");
+        if (found == nullptr)
+            throw std::runtime_error("no user \"postgres\" to run servers as");
+        return Account{found->pw_uid, found->pw_gid};
+    }();
+    return account;
 }
 
 std::vector<char*> c_arguments(const std::vector<std::string>& arguments) {
@@ -57,10 +71,7 @@ Sandbox::Sandbox(std::vector<std::string> farewell) {
         fail("mkdtemp");
     path_ = name;
     if (::geteuid() == 0) {
-        const passwd* user = ::getpwnam(server_user);
-        if (user == nullptr)
-            throw std::runtime_error("no user \"postgres\" to run servers as");
-        if (::chown(name.c_str(), user->pw_uid, user->pw_gid) != 0)
+        if (::chown(name.c_str(), servers_account().user, servers_account().group) != 0)
             fail("chown");
     }
     int ends[2];
@@ -98,9 +109,9 @@ Process::Process(const std::vector<std::string>& arguments, const std::filesyste
         throw std::invalid_argument("too many descriptors to pass on");
     const pid_t parent = ::getpid();
     const auto list = c_arguments(arguments);
-    const passwd* user = drop && ::geteuid() == 0 ? ::getpwnam(server_user) : nullptr;
-    const uid_t uid = user == nullptr ? ::geteuid() : user->pw_uid;
-    const gid_t gid = user == nullptr ? ::getegid() : user->pw_gid;
+    const bool drops = drop && ::geteuid() == 0;
+    const uid_t uid = drops ? servers_account().user : ::geteuid();
+    const gid_t gid = drops ? servers_account().group : ::getegid();
     pid_ = ::fork();
     if (pid_ < 0)
         fail("fork");
@@ -122,10 +133,10 @@ Process::Process(const std::vector<std::string>& arguments, const std::filesyste
     // Neither Asio nor libpq opens sockets for this process alone. A connection that a server here
     // has, too, stays open to its peer once it is closed.
     ::closefrom(3 + count);
-    if (user != nullptr && (::setgid(gid) != 0 || ::setuid(uid) != 0))
+    if (drops && (::setgid(gid) != 0 || ::setuid(uid) != 0))
         ::_exit(126);
     // The directory of the tests may be closed to the new user, which some programs complain about.
-    if (user != nullptr && ::chdir("/") != 0)
+    if (drops && ::chdir("/") != 0)
         ::_exit(126);
     // After the change of user, which clears it; and our parent may be gone already.
     ::prctl(PR_SET_PDEATHSIG, end_signal);
