@@ -22,6 +22,24 @@ double circuit(const CachedProxy& proxy) {
 // Should a heartbeat be late, what is in the cache is served all the same.
 const std::string patient = "[cache]\nstale_if_error = \"60s\"\n";
 
+// Takes the database away behind a hit, and waits until the breaker has opened.
+void lock_out_until_open(const CacheWorld& world, CachedProxy& proxy) {
+    wait_until("a hit", [&] { return is_hit(get(proxy, "/items/1")); });
+    world.lock_out();
+    wait_until("the breaker to open", [&] {
+        get(proxy, "/slow");
+        return circuit(proxy) >= 2;
+    });
+}
+
+// No request is refused until then.
+void wait_until_closed(CachedProxy& proxy) {
+    wait_until("the breaker to close", [&] {
+        BOOST_CHECK_EQUAL(get(proxy, "/items/1").status, 200);
+        return circuit(proxy) == 0;
+    });
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(with_the_database_away_what_is_old_stands_in_and_what_is_wrong_does_not) {
@@ -89,20 +107,12 @@ BOOST_AUTO_TEST_CASE(known_keys_find_the_database_back) {
     world.beat(*proxy);
     {
         const Beats beats(world);
-        wait_until("a hit", [&] { return is_hit(get(*proxy, "/items/1")); });
-        world.lock_out();
-        wait_until("the breaker to open", [&] {
-            get(*proxy, "/slow");
-            return circuit(*proxy) >= 2;
-        });
+        lock_out_until_open(world, *proxy);
         for (int i = 0; i < 20; ++i) {
             BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
         }
         world.let_in();
-        wait_until("the breaker to close", [&] {
-            BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
-            return circuit(*proxy) == 0;
-        });
+        wait_until_closed(*proxy);
         session->run("delete from muster.keys where sha256 = sha256('key')");
         wait_until("the key to end", [&] { return get(*proxy, "/items/1").status == 401; });
     }
@@ -115,12 +125,7 @@ BOOST_AUTO_TEST_CASE(known_keys_do_not_wait_for_a_database_that_hangs) {
     world.beat(*proxy);
     {
         const Beats beats(world);
-        wait_until("a hit", [&] { return is_hit(get(*proxy, "/items/1")); });
-        world.lock_out();
-        wait_until("the breaker to open", [&] {
-            get(*proxy, "/slow");
-            return circuit(*proxy) >= 2;
-        });
+        lock_out_until_open(world, *proxy);
         session->run("begin; lock table muster.keys in access exclusive mode");
         world.let_in();
         const auto begun = Time::now();
@@ -132,9 +137,6 @@ BOOST_AUTO_TEST_CASE(known_keys_do_not_wait_for_a_database_that_hangs) {
         }
         BOOST_CHECK(longest < 10s);
         session->run("commit");
-        wait_until("the breaker to close", [&] {
-            BOOST_CHECK_EQUAL(get(*proxy, "/items/1").status, 200);
-            return circuit(*proxy) == 0;
-        });
+        wait_until_closed(*proxy);
     }
 }
