@@ -110,7 +110,7 @@ std::optional<KnownKeys::Known> KnownKeys::find(const Digest& digest, TimePoint 
     if (entry == nullptr || entry->who == nullptr) {
         return std::nullopt;
     }
-    return Known{entry->who, entry->asked, entry->until};
+    return *entry;
 }
 
 }  // namespace muster::http

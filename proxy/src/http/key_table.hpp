@@ -81,11 +81,8 @@ class KeyTable {
 // what one thread knows holds for all, and after a reload what was known before it. Thread-safe.
 class KnownKeys {
   public:
-    struct Known {
-        std::shared_ptr<const Owner> owner;
-        TimePoint asked;
-        TimePoint until;
-    };
+    using Known = KeyTable<Owner>::Entry;  // of one that is valid
+
     explicit KnownKeys(std::chrono::milliseconds grace);
 
     // The time of grace from now on, for what is known already, too.

@@ -121,7 +121,7 @@ Task<Keys::Answer> Keys::verify(const Digest& digest, TimePoint deadline,
     const TimePoint now = Clock::now();
     const auto known = remembered_.find(digest, now);
     if (known && now < known->asked + key_lifetime) {  // another thread has just asked
-        auto identity = identify(*known->owner);
+        auto identity = identify(*known->who);
         known_.insert(digest, {identity, known->asked, known->asked + key_lifetime}, now);
         co_return identity;
     }
@@ -162,7 +162,7 @@ Keys::Answer Keys::unavailable_or_grace(const Digest& digest, Problem problem) {
     if (!known) {
         return problem;
     }
-    auto identity = identify(*known->owner);
+    auto identity = identify(*known->who);
     known_.insert(digest, {identity, known->asked, std::min(now + key_lifetime, known->until)},
                   now);
     return identity;

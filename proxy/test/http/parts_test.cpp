@@ -362,7 +362,7 @@ BOOST_AUTO_TEST_CASE(a_key_is_remembered_until_it_is_heard_to_have_ended) {
     keys.learn(bogus, nullptr, asked);
     BOOST_TEST(!keys.find(bogus, asked));
     BOOST_REQUIRE(keys.find(good, asked + 60s));
-    BOOST_TEST((keys.find(good, asked + 60s)->owner == owner));
+    BOOST_TEST((keys.find(good, asked + 60s)->who == owner));
     BOOST_TEST(!keys.find(good, asked + 61s));
     keys.learn(good, nullptr, asked + 20ms);
     BOOST_TEST(!keys.find(good, asked + 20ms));
